@@ -1,0 +1,40 @@
+# `make quickstart` and `make test` set up everything they need, on a fresh machine.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# Small networks on many threads are slower, not faster.
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help quickstart test test-slow lint format clean
+
+help:  ## Show this list.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+
+quickstart: $(VENV)/.plot  ## Find the latent dimensions of handwritten digits.
+	$(BIN)/python examples/quickstart.py
+
+test: lint  ## Lint, check the format, run the tests.
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.test  ## Run the tests that take minutes.
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.test  ## Put the code into format.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# One stamp for each set of extras; a new pyproject.toml or constraints.txt sets up anew.
+$(VENV)/.%: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e ".[$*]"
+	touch $@
+
+clean:  ## Remove the environment and what the examples and benchmarks wrote.
+	rm -rf $(VENV) examples/output benchmarks/output .pytest_cache .ruff_cache .hypothesis

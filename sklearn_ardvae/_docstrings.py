@@ -1,0 +1,132 @@
+"""Text that the docstrings of all estimators share, in one place."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+
+__all__ = ["fill_docstring"]
+
+SHARED = {
+    "shared_parameters": """
+architecture : str or pair, default="mlp"
+    The networks. ``"mlp"``: perceptrons with `hidden_layer_sizes`. A name: the
+    network of a paper, ``"ardvae_mnist"`` (images of 32 x 32), ``"ardvae_celeba"``
+    (64 x 64), ``"ardvae_cifar10"`` (32 x 32, also ImageNet32), ``"ardvae_dsprites"``
+    (64 x 64, also 3D Shapes), ``"maskaae"`` (four dense layers of 1024), ``"ngvae"``
+    (sides divisible by 16), ``"rrae"`` (any side); these are meant for pixels in
+    [0, 1], CelebA's in [-1, 1]. A pair ``(encoder, decoder)`` of your own:
+    modules, which are copied, or classes or functions that make one, called as
+    ``encoder(input_shape, n_outputs)`` and ``decoder(n_components, input_shape)``.
+    A module of your own must put out %(outputs)s. With
+    ``likelihood="bernoulli"`` decoders put out logits.
+hidden_layer_sizes : array-like of int, default=(128, 128)
+    Hidden layers of the encoder; the decoder has them in reverse. Only for
+    ``architecture="mlp"``.
+activation : str or callable, default="silu"
+    Between layers, only for ``architecture="mlp"``: ``"elu"``, ``"gelu"``,
+    ``"identity"``, ``"leaky_relu"``, ``"relu"``, ``"silu"``, ``"tanh"``, or a class or
+    function that makes a module.
+input_shape : tuple of int, default=None
+    Shape of one sample, channels first, as (channels, height, width) or (height,
+    width), for networks that work on images. X may then also have shape
+    (n_samples, \\*input_shape).
+likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+    Squared error, or cross entropy of data in [0, 1]; a sum over features.
+max_iter : int, default=500
+    Most epochs of one call of `fit`.
+batch_size : int or "auto", default="auto"
+    Rows in a gradient step, >= 1. ``"auto"`` is a fortieth of the rows, but at
+    least 16 and at most 128.
+learning_rate : float, default=0.004
+    Of Adam at the start, > 0. For the papers' batch-normalised convolutions use
+    5e-4.
+lr_patience : int or None, default=10
+    The learning rate is halved after so many epochs in which the validation loss
+    has not improved by `tol`; None keeps it.
+validation_fraction : float, default=0.1
+    Share of the rows in [0, 1) that are set aside: for the learning rate, early
+    stopping and `noise_variance_`. With 0 the training loss takes their place.
+early_stopping : bool, default=True
+    Whether to stop after `n_iter_no_change` epochs without improvement and restore
+    the weights of the lowest validation loss; otherwise `max_iter` epochs are run.
+n_iter_no_change : int, default=40
+    See `early_stopping`.
+tol : float, default=1e-4
+    A loss improves when it falls by this share of itself, >= 0.
+warm_start : bool, default=False
+    Whether `fit` goes on from the present weights and state for another `max_iter`
+    epochs.
+output_components : {"active", "all"}, default=%(output_components)s
+    What `transform` returns: the active components, most relevant first, or all
+    `n_components` in their own order.
+device : str, torch.device or None, default=None
+    Where to compute: None for the CPU (or the device of a tensor X), ``"auto"`` for
+    the accelerator if there is one, or a name such as ``"cuda:1"``.
+skorch_params : dict, default=None
+    Passed to ``skorch.NeuralNet`` last, for example
+    ``{"optimizer__weight_decay": 1e-4}`` or ``{"compile": True}``.
+callbacks : list, default=None
+    Skorch callbacks. For scikit-learn's own see `set_callbacks`.
+random_state : int, RandomState instance or None, default=None
+    Determines the initial weights, the split, the batches and all noise. Pass an
+    int for reproducible results across multiple function calls. See
+    :term:`Glossary <random_state>`.
+verbose : int, default=0
+    Whether to print a line for each epoch.
+""",
+    "shared_attributes": """
+n_active_components_ : int
+    Number of latent dimensions that the data need.
+active_components_ : ndarray of int of shape (n_active_components_,)
+    Their indices, most relevant first.
+relevance_ : ndarray of shape (n_components,)
+    Variance that each axis adds to the reconstruction, to first order, in squared
+    units of X: the mean squared norm of its column of the decoder's Jacobian times
+    the variance of the axis.
+relevance_ratio_ : ndarray of shape (n_components,)
+    `relevance_` over its sum.
+noise_variance_ : float
+    Mean squared error of one feature on the validation rows, codes sampled from the
+    posterior where there is one; the variance of the Gaussian likelihood in `score`.
+n_iter_ : int
+    Epochs run, over all calls.
+history_ : dict of str to list
+    One number per epoch: the losses and their terms (``"train_loss"``,
+    ``"valid_loss"``, ...), ``"learning_rate"``, and ``"n_active"``, a quick estimate
+    of the number of active components.
+loss_curve_ : list of float
+    ``history_["train_loss"]``.
+device_ : str
+    Where the model was trained.
+n_features_in_ : int
+    Number of features seen during :term:`fit`.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of features seen during :term:`fit`. Defined only when X has feature names
+    that are all strings.
+""",
+}
+
+
+def fill_docstring(cls: type) -> None:
+    """Put the shared sections where ``%(name)s`` stands alone on a line."""
+    if not cls.__doc__ or "%(shared_" not in cls.__doc__:
+        return
+    doc = inspect.cleandoc(cls.__doc__)
+    signature = inspect.signature(cls)
+    facts = {
+        "output_components": repr(
+            signature.parameters["output_components"].default
+        ).replace("'", '"'),
+        "outputs": (
+            "means, then log variances"
+            if cls._module_class.outputs_per_component == 2
+            else "the codes"
+        ),
+    }
+    for name, text in SHARED.items():
+        text = text.strip()
+        for fact, value in facts.items():
+            text = text.replace(f"%({fact})s", value)
+        doc = doc.replace(f"%({name})s", text)
+    cls.__doc__ = textwrap.dedent(doc)

@@ -1,0 +1,46 @@
+"""Every import from scikit-learn that is private or newer than the oldest supported.
+
+``sklearn.callback`` came with 1.9 and is experimental; without it, estimators work
+and report to nobody.
+"""
+
+from __future__ import annotations
+
+from sklearn.utils._param_validation import (
+    Interval,
+    RealNotInt,
+    StrOptions,
+)
+
+__all__ = [
+    "CallbackSupportMixin",
+    "Interval",
+    "RealNotInt",
+    "StrOptions",
+    "with_callbacks",
+]
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class _NoContext:
+        """Stands for a context that no callback listens to."""
+
+        def subcontext(self, **kwargs):
+            return self
+
+        def call_on_fit_task_begin(self, **kwargs):
+            return None
+
+        def call_on_fit_task_end(self, **kwargs):
+            return False
+
+    class CallbackSupportMixin:
+        """Stands in for scikit-learn's mixin before 1.9."""
+
+        def _init_callback_context(self, **kwargs):
+            return _NoContext()
+
+    def with_callbacks(method):
+        return method

@@ -1,0 +1,536 @@
+"""The scikit-learn face of every method: fitting, codes, scores, samples."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, check_scalar
+from torch import Tensor, nn
+
+from ._docstrings import fill_docstring
+from ._parameters import SharedParameters, SharedParametersMixin
+from ._sklearn_compat import CallbackSupportMixin, with_callbacks
+from ._validation import (
+    as_tensor,
+    check_codes,
+    check_range,
+    validate_rows,
+    warn_of_scale,
+)
+from .density import check_density, draw_from_density, draw_gaussian
+from .nn.likelihoods import LIKELIHOODS, Likelihood
+from .nn.module import AutoencoderModule
+from .nn.networks import build_networks
+from .nn.variational import VariationalModule
+from .persistence import PersistenceMixin
+from .relevance import jacobian_weights, select_active
+from .training.callbacks import ConvergenceMonitor, SklearnBridge, join_histories
+from .training.devices import resolve_device
+from .training.inference import evidence, in_batches, noise_variance
+from .training.net import AutoencoderNet
+from .training.randomness import derived_generator, draw_seed, seeded_global_rng
+
+__all__ = ["BaseAutoencoder", "SharedParameters", "all_estimators"]
+
+# A stream of the fit's seed; the net has others.
+_JACOBIAN_ROWS = 10
+
+
+class BaseAutoencoder(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    PersistenceMixin,
+    SharedParametersMixin,
+):
+    """Base of all estimators.
+
+    A method states its ``_module_class`` and its parameters, implements
+    ``_make_module``, and overrides the other hooks where it differs.
+    """
+
+    _module_class: ClassVar[type[AutoencoderModule]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        fill_docstring(cls)
+        BaseAutoencoder._registry[cls.__name__] = cls
+
+    # --- hooks for a method -----------------------------------------------------
+
+    def _make_module(
+        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
+    ) -> AutoencoderModule:
+        """Return the method's module around networks that fit the data."""
+        raise NotImplementedError
+
+    def _active_threshold(self) -> float:
+        """Return the share of the total relevance that active axes must exceed."""
+        return 0.99
+
+    def _n_jacobians(self) -> int:
+        """Return the number of rows at which the decoder's Jacobian is taken."""
+        return 100
+
+    def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
+        """Return the indices of the active axes, most relevant first."""
+        return select_active(relevance, self._active_threshold())
+
+    def _method_attributes(self, module: AutoencoderModule) -> dict[str, Any]:
+        """Return fitted attributes that only this method has."""
+        return {}
+
+    # --- fitting ----------------------------------------------------------------
+
+    @with_callbacks
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Train the autoencoder and find the active components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data; also (n_samples, ``*input_shape``), also a tensor.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X is unusable, or the loss becomes infinite or NaN.
+        """
+        self._validate_params()
+        go_on = self.warm_start and self.__sklearn_is_fitted__()
+        rows = validate_rows(self, X, reset=not go_on)
+        # scikit-learn's callbacks score on (X, y): an autoencoder's target is X.
+        told = {"estimator": self, "X": X, "y": X if y is None else y}
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context.call_on_fit_task_begin(**told)
+        monitor = ConvergenceMonitor(
+            lr_patience=self.lr_patience,
+            early_stopping=self.early_stopping,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+        )
+        bridge = SklearnBridge(context, told, self._snapshot)
+        net = self._train(
+            rows,
+            go_on=go_on,
+            callbacks=[("report", bridge), ("convergence", monitor)],
+            max_epochs=self.max_iter,
+            validation_fraction=self.validation_fraction,
+        )
+        monitor.warn_of(net, type(self).__name__)
+        context.call_on_fit_task_end(
+            **told, reconstruction_attributes=lambda: vars(self).copy()
+        )
+        return self
+
+    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Make one pass over X from the present weights and state.
+
+        No rows are set aside for validation, the learning rate stays as it is, and
+        the fitted attributes that describe codes and errors are those of this X. A
+        learned prior remembers earlier pieces.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            A piece of the training data.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._validate_params()
+        go_on = self.__sklearn_is_fitted__()
+        rows = validate_rows(self, X, reset=not go_on)
+        self._train(
+            rows,
+            go_on=go_on,
+            callbacks=[],
+            max_epochs=1,
+            validation_fraction=0.0,
+            streaming=True,
+        )
+        return self
+
+    def _train(
+        self, rows: NDArray | Tensor, *, go_on: bool, callbacks: list, **settings: Any
+    ) -> AutoencoderNet:
+        """Train a new module, or the present one further, and describe the result."""
+        data_device = rows.device if isinstance(rows, Tensor) else None
+        device = resolve_device(self.device, data_device)
+        x = as_tensor(rows, device)
+        if not go_on:
+            self.__dict__.pop("_module", None)
+            self._seed, self.history_, self.n_iter_ = (
+                draw_seed(self.random_state),
+                {},
+                0,
+            )
+        self._built_from = self.get_params(deep=False)
+        module = self._build_module()
+        if go_on:
+            self._continue(module)
+        check_range(x, self.likelihood, module.decoder)
+        warn_of_scale(x)
+        net = AutoencoderNet(
+            module,
+            **{
+                "seed": self._seed,
+                "epochs_before": self.n_iter_,
+                "active_threshold": self._active_threshold(),
+                "batch_size": self._n_batch_rows(len(x)),
+                "lr": self.learning_rate,
+                "device": str(device),
+                "verbose": self.verbose,
+                "callbacks": [*(self.callbacks or []), *callbacks],
+            }
+            | settings
+            | (self.skorch_params or {}),
+        ).initialize()
+        if go_on and self._optimizer_states is not None:
+            net.resume_optimizers(self._optimizer_states)
+        net.partial_fit(x)
+        net.finish(x)
+        vars(self).update(self._describe(module, net, x))
+        if self.n_active_components_ == 0:
+            warnings.warn(
+                f"{type(self).__name__} has no active component: the decoder ignores "
+                "its codes, and transform returns no columns. X has too little variance"
+                " for the weight of the prior or penalty; decrease that weight, or put "
+                "a StandardScaler in front.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return net
+
+    def _continue(self, module: AutoencoderModule) -> None:
+        """Give a new module the weights and state of the present one."""
+        try:
+            module.load_state_dict(self._module.state_dict())
+        except RuntimeError as error:
+            raise ValueError(
+                "The networks do not fit those that were trained before; undo the "
+                "change of n_components, architecture, hidden_layer_sizes, likelihood "
+                f"or input_shape, or set warm_start=False. Torch says: {error}"
+            ) from error
+
+    def _n_batch_rows(self, n_rows: int) -> int:
+        if self.batch_size == "auto":
+            return min(128, max(16, n_rows // 40))
+        return self.batch_size
+
+    def _build_module(self) -> AutoencoderModule:
+        """Return a module of initial weights that fits the data."""
+        likelihood = LIKELIHOODS[self.likelihood]()
+        n_outputs = self._module_class.outputs_per_component * self.n_components
+        with seeded_global_rng(self._seed):
+            encoder, decoder = build_networks(
+                self.architecture,
+                shape=tuple(self.input_shape or (self.n_features_in_,)),
+                n_components=self.n_components,
+                n_outputs=n_outputs,
+                likelihood=likelihood,
+                hidden_layer_sizes=self.hidden_layer_sizes,
+                activation=self.activation,
+            )
+            return self._make_module(encoder, decoder, likelihood)
+
+    def _describe(
+        self, module: AutoencoderModule, net: AutoencoderNet, x: Tensor
+    ) -> dict[str, Any]:
+        """Return the fitted state of `module`, trained by `net` on rows `x`."""
+        codes = in_batches(module.encode, x)
+        generator = derived_generator(self._seed, _JACOBIAN_ROWS, device=x.device)
+        picked = torch.randperm(len(x), generator=generator, device=x.device)
+        picked = picked[: self._n_jacobians()]
+        weights = jacobian_weights(module.decode, codes[picked])
+        with torch.no_grad():
+            variance = module.component_variance(codes)
+        relevance = (weights * variance).double().cpu().numpy()
+        total = relevance.sum()
+        noise = noise_variance(module, net.test_rows_, self._seed)
+        if _is_collapsed(total, noise * x.shape[1], x):
+            active = np.empty(0, dtype=np.intp)
+        else:
+            active = self._select_active(relevance, module)
+        host_codes = codes.double().cpu().numpy()
+        history = join_histories(self.history_, net.history)
+        return {
+            "_module": module,
+            "_optimizer_states": net.optimizer_states(),
+            "_code_mean": host_codes.mean(0),
+            "_code_covariance": np.atleast_2d(np.cov(host_codes.T, bias=True)),
+            "active_components_": active,
+            "n_active_components_": len(active),
+            "relevance_": relevance.astype(np.float32),
+            "relevance_ratio_": (relevance / (total or 1.0)).astype(np.float32),
+            "noise_variance_": noise,
+            "history_": history,
+            "loss_curve_": history["train_loss"],
+            "n_iter_": len(history["train_loss"]),
+            "device_": str(x.device),
+            **self._method_attributes(module),
+        }
+
+    def _snapshot(self, net: AutoencoderNet) -> dict[str, Any]:
+        """Return the fitted state as if training ended now; it goes on meanwhile."""
+        return self._describe(copy.deepcopy(net.module_).eval(), net, net.data_)
+
+    # --- codes and reconstructions ----------------------------------------------
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components_out)
+            Posterior means where there is a posterior: of the active components,
+            most relevant first, or of all if ``output_components="all"``.
+        """
+        return self._encode(self._rows(X))
+
+    def inverse_transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Return the mean of the data given codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components_in)
+            Codes as `transform` returns them: of the active components, or of all.
+            Components that are missing are put at their mean over the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Data, in the range and units of the training data.
+        """
+        check_is_fitted(self)
+        out, active = self._columns_out, self.active_components_
+        n_all = len(self.relevance_)
+        codes = check_codes(self, X, {len(active), n_all})
+        if codes.shape[1] == len(out):
+            return self._decode(codes, out)
+        return self._decode(codes, active if len(out) == n_all else np.arange(n_all))
+
+    def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Return ``inverse_transform(transform(X))``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Reconstructions from what `transform` returns.
+        """
+        return self._decode(self._encode(self._rows(X)), self._columns_out)
+
+    @property
+    def _columns_out(self) -> NDArray[np.intp]:
+        """The components that `transform` returns, in order."""
+        if self.output_components == "all":
+            return np.arange(len(self.relevance_))
+        return self.active_components_
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self._columns_out)
+
+    @property
+    def _device(self) -> torch.device:
+        return torch.device(self.device_)
+
+    def _move_to(self, device: str | torch.device | None) -> None:
+        self.device_ = str(resolve_device(device))
+        self._module.to(self.device_)
+
+    def _rows(self, X: ArrayLike) -> Tensor:
+        """Return checked rows where the module is."""
+        check_is_fitted(self)
+        return as_tensor(validate_rows(self, X, reset=False), self._device)
+
+    def _encode(self, x: Tensor) -> NDArray[np.float32]:
+        codes = in_batches(self._module.encode, x)
+        return codes.cpu().numpy()[:, self._columns_out]
+
+    def _decode(self, codes: NDArray, columns: NDArray) -> NDArray[np.float32]:
+        """Decode codes of some components, the others at their training mean."""
+        filled = np.tile(self._code_mean.astype(np.float32), (len(codes), 1))
+        filled[:, columns] = codes
+        z = torch.from_numpy(filled).to(self._device)
+        return in_batches(self._module.decode, z).cpu().numpy()
+
+    # --- scores and samples -----------------------------------------------------
+
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:
+        r"""Return how well the model explains each sample; higher is better.
+
+        Probabilistic models: the evidence, a lower bound on log p(x) in nats,
+
+        .. math:: -\tfrac D2 \log 2\pi s^2 - \frac{\mathrm E_q\|x - \hat x\|^2}{2 s^2}
+            - \mathrm{KL}(q(z|x) \,\|\, p(z)),
+
+        with :math:`s^2` the `noise_variance_` (for the Bernoulli likelihood minus the
+        cross entropy takes the place of the first two terms). It does not contain the
+        weight of the KL term, so that scores compare across weights, latent sizes and
+        methods. Other models: minus the mean squared error of one feature.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Scores; the same sample has the same score in any company.
+        """
+        x = self._rows(X)
+        if isinstance(self._module, VariationalModule):
+            bounds = evidence(self._module, x, self.noise_variance_, self._seed)
+            return bounds.cpu().numpy()
+        reconstructed = self._decode(self._encode(x), self._columns_out)
+        return -np.square(reconstructed - x.cpu().numpy()).mean(axis=1)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Return the mean of `score_samples`, for model selection.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        float
+            Mean score, higher is better.
+        """
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        density: Any = "prior",
+        X: ArrayLike | None = None,
+    ) -> NDArray[np.float32]:
+        """Generate data: draw codes and return the mean of the data given them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many, >= 1.
+        random_state : int, RandomState instance or None, default=None
+            Pass an int for reproducible results across multiple function calls.
+        density : {"prior", "gaussian", "gmm"} or estimator, default="prior"
+            What codes are drawn from. ``"prior"``: the method's own prior, on the
+            active components. ``"gaussian"``: a Gaussian with the mean and
+            covariance of the training codes. ``"gmm"``: a mixture of 10 Gaussians
+            fitted to the codes of `X`. An estimator with a ``sample`` method, such
+            as `GaussianMixture` or `KernelDensity`: fitted to codes that `transform`
+            returned, or else fitted here, on a copy, to the codes of `X`.
+        X : array-like of shape (n_rows, n_features), default=None
+            What a density is fitted to, since training data and codes are not kept.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Data without observation noise; inactive components are at their mean.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        check_density(density)
+        seed = draw_seed(random_state)
+        active = self.active_components_
+        if isinstance(density, str) and density == "prior":
+            generator = derived_generator(seed, device=self._device)
+            with torch.no_grad():
+                z = self._module.draw_prior(n_samples, generator)
+            return self._decode(z.cpu().numpy()[:, active], active)
+        if isinstance(density, str) and density == "gaussian":
+            mean = self._code_mean[active]
+            covariance = self._code_covariance[np.ix_(active, active)]
+            z = draw_gaussian(mean, covariance, n_samples, seed)
+            return self._decode(z, active)
+        codes = None if X is None else self._encode(self._rows(X))
+        return self.inverse_transform(
+            draw_from_density(density, n_samples, seed, codes)
+        )
+
+    # --- scikit-learn -----------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        """Return a shallow copy, which shares the module."""
+        new = type(self).__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_module")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _is_collapsed(total_relevance: float, error: float, x: Tensor) -> bool:
+    """Whether the decoder ignores its codes, or X has no variance to be explained.
+
+    Then the output hardly varies with the codes and the squared `error` is that of
+    the mean. (Perfectly reconstructed clusters have small Jacobians too.)
+    """
+    variance = x.var(0, correction=0).sum().item()
+    rounding = 1e-12 * x.square().mean(0).sum().item()
+    ignored = total_relevance <= 1e-2 * variance and error >= 0.95 * variance
+    return variance <= rounding or ignored
+
+
+def all_estimators() -> list[tuple[str, type[BaseAutoencoder]]]:
+    """Return the estimators of this package.
+
+    Returns
+    -------
+    list of (str, type)
+        Names and classes, sorted by name.
+
+    Examples
+    --------
+    >>> from sklearn_ardvae import all_estimators
+    >>> "ARDVAE" in dict(all_estimators())
+    True
+    """
+    package = __name__.partition(".")[0]
+    return sorted(
+        (name, found)
+        for name, found in PersistenceMixin._registry.items()
+        if found is not BaseAutoencoder and found.__module__.startswith(f"{package}.")
+    )

@@ -1,0 +1,93 @@
+"""Ex-post densities: draw codes from a density fitted to codes, not from the prior."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.mixture import GaussianMixture
+from sklearn.utils.validation import check_is_fitted
+
+__all__ = ["check_density", "draw_from_density", "draw_gaussian"]
+
+
+def check_density(density: object) -> None:
+    """Raise unless `density` is a name or an estimator that samples."""
+    names = ("prior", "gaussian", "gmm")
+    if (
+        density not in names
+        if isinstance(density, str)
+        else not hasattr(density, "sample")
+    ):
+        raise ValueError(
+            f"density must be one of {names} or an estimator with a sample method; "
+            f"got {density!r}."
+        )
+
+
+def draw_gaussian(
+    mean: NDArray, covariance: NDArray, n_samples: int, seed: int
+) -> NDArray:
+    """Draw from N(mean, covariance), which may be singular."""
+    if len(mean) == 0:
+        return np.empty((n_samples, 0))
+    rng = np.random.default_rng(seed)
+    return rng.multivariate_normal(mean, covariance, size=n_samples, method="eigh")
+
+
+def draw_from_density(
+    density: object,
+    n_samples: int,
+    seed: int,
+    codes: NDArray | None,
+) -> NDArray:
+    """Draw codes from a scikit-learn density estimator, fitting it if need be.
+
+    Parameters
+    ----------
+    density : "gmm" or estimator with ``sample``
+        ``"gmm"`` is a Gaussian mixture of 10 components with full covariances, the
+        choice of the RAE paper (fewer components if there are fewer than 20 codes).
+    n_samples, seed : int
+    codes : ndarray of shape (n_codes, n_columns) or None
+        What a density that is not fitted is fitted to; None if there are no data.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_columns)
+    """
+    is_gmm = isinstance(density, str)
+    if is_gmm or not _is_fitted(density):
+        if codes is None:
+            raise ValueError(
+                f"density={density!r} has to be fitted to codes, and the training data "
+                "are not kept: pass X=, the rows to fit it on, or a fitted density."
+            )
+        n_modes = max(1, min(10, len(codes) // 20))
+        density = GaussianMixture(n_modes) if is_gmm else clone(density)
+        _seed(density, seed)
+        # Covariances of float32 codes may not be positive semi-definite.
+        density.fit(codes.astype(np.float64))
+    density = copy.copy(density)
+    _seed(density, seed)
+    # KernelDensity takes the seed here, GaussianMixture in its constructor.
+    seeded_here = "random_state" in inspect.signature(density.sample).parameters
+    drawn = density.sample(n_samples, **({"random_state": seed} if seeded_here else {}))
+    return drawn[0] if isinstance(drawn, tuple) else drawn
+
+
+def _is_fitted(density: object) -> bool:
+    try:
+        check_is_fitted(density)
+    except NotFittedError:
+        return False
+    return True
+
+
+def _seed(density: object, seed: int) -> None:
+    if "random_state" in density.get_params():
+        density.set_params(random_state=seed)

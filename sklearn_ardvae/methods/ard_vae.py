@@ -1,0 +1,328 @@
+"""ARD-VAE: a VAE whose prior learns which latent axes the data need.
+
+Saha, Joshi, Whitaker: "ARD-VAE: A Statistical Formulation to Find the Relevant Latent
+Dimensions of Variational Autoencoders", arXiv 2501.10901.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.utils.validation import check_is_fitted, check_scalar
+from torch import Tensor, nn
+
+from .._sklearn_compat import Interval, RealNotInt, StrOptions
+from ..base import BaseAutoencoder, SharedParameters
+from ..nn.divergences import gaussian_kl, normal_entropy, student_t_log_density
+from ..nn.likelihoods import Likelihood
+from ..nn.module import EpochStart, HeldOut
+from ..nn.variational import VariationalModule
+
+__all__ = ["ARDVAE"]
+
+# An axis that collapses would send b to 0 and the KL to infinity.
+_VARIANCE_FLOOR = 1e-8
+_PAPER_PRIOR_SAMPLES = 10_000
+# Codes that a stream remembers: enough for 3 % on a variance, and soon outdated.
+_STREAM_MEMORY = 2_000
+_ENCODE_ROWS = 1024
+
+
+class ARDVAEModule(VariationalModule):
+    r"""The loss of ARD-VAE (eqs. 16, 17) and its prior (eqs. 8, 9; Algorithms 1, 2).
+
+    The precision of axis l is :math:`\alpha_l \sim \mathrm{Gamma}(a, b_l)`; given
+    sampled codes :math:`z'_i` of held-out rows,
+
+    .. math:: a = a^0 + n/2, \qquad b_l = b_l^0 + \tfrac12 \sum_i z_{il}'^2,
+        \qquad \hat\sigma_l^2 = b_l / a .
+
+    Parameters
+    ----------
+    encoder, decoder, likelihood, n_components, beta
+        As for `VariationalModule`.
+    prior : {"gaussian", "student_t"}
+        N(0, b/a), or the marginal over the precision, Student's t with 2a degrees
+        of freedom and scale (b/a) ** 0.5 (eqs. 11 to 14).
+    held_out : HeldOut
+        How many rows estimate the prior, and how often they are drawn.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        n_components: int,
+        beta: float,
+        prior: str,
+        held_out: HeldOut,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood, n_components, beta)
+        self.prior = prior
+        self.held_out = held_out
+        self.register_buffer("prior_shape", torch.tensor(0.5))
+
+    def start_epoch(self, epoch: EpochStart) -> None:
+        if epoch.held_out is None:
+            return
+        if epoch.index == 0:
+            # The codes of an untrained encoder say nothing: the variances stay at 1.
+            self.prior_shape.fill_(len(epoch.held_out) / 2)
+            return
+        remembered = torch.zeros_like(self.prior_shape)
+        if epoch.streaming and epoch.index > 1:
+            remembered = self.prior_shape.clamp(max=_STREAM_MEMORY / 2)
+        self.update_prior(epoch.held_out, epoch.generator, remembered)
+
+    def update_prior(
+        self, x: Tensor, generator: torch.Generator, shape_0: Tensor
+    ) -> None:
+        """Update the Gamma posterior by codes of `x` from Gamma(shape_0, rate_0).
+
+        The mean of the codes is 0 (section 3.3), so that the variance is a second
+        moment about zero.
+        """
+        rate_0 = shape_0 * self.prior_variance
+        sum_of_squares = torch.zeros_like(self.prior_variance)
+        for rows in x.split(_ENCODE_ROWS):
+            z = self.reparametrise(
+                *self.posterior(rows), self.draw_noise(len(rows), generator)
+            )
+            sum_of_squares += z.square().sum(0)
+        shape = shape_0 + len(x) / 2
+        rate = rate_0 + sum_of_squares / 2
+        self.prior_shape.copy_(shape)
+        self.prior_variance.copy_((rate / shape).clamp_min(_VARIANCE_FLOOR))
+
+    def finish(self, x: Tensor, generator: torch.Generator) -> None:
+        """Bring the prior up to the weights that training ended with.
+
+        Nothing is trained on it any more: all rows may help, up to the paper's 10 000.
+        """
+        order = torch.randperm(len(x), generator=generator, device=x.device)
+        rows = x[order[:_PAPER_PRIOR_SAMPLES]]
+        self.update_prior(rows, generator, torch.zeros_like(self.prior_shape))
+
+    def kl(self, mean: Tensor, log_variance: Tensor, z: Tensor) -> Tensor:
+        """Eq. 17 with log variances; for Student's t, one sample of eq. 16's KL."""
+        if self.prior == "gaussian":
+            return gaussian_kl(mean, log_variance, self.prior_variance)
+        log_prior = student_t_log_density(z, 2 * self.prior_shape, self.prior_variance)
+        return -(normal_entropy(log_variance) + log_prior).sum(1)
+
+    def component_variance(self, codes: Tensor) -> Tensor:
+        return self.prior_variance
+
+    def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        z = self.draw_noise(n_rows, generator) * self.prior_variance.sqrt()
+        if self.prior == "gaussian":
+            return z
+        shape = self.prior_shape.expand_as(z)
+        return z * (shape / torch._standard_gamma(shape, generator=generator)).sqrt()
+
+
+class ARDVAE(BaseAutoencoder):
+    r"""Variational autoencoder that finds how many latent dimensions the data need.
+
+    Start with more components than you expect to need. The prior variance of each
+    latent axis is learned from the codes of held-out rows; axes that the data do not
+    need end without influence on the decoder, and `n_active_components_` counts the
+    others. It is to `PCA(0.99)` what an autoencoder is to a linear map, and it
+    generates.
+
+    .. math::
+        \text{loss} = \frac1B \sum_{i=1}^B \left[ \|x_i - \hat x_i\|^2 + \beta
+        \sum_{l=1}^L \tfrac12 \left( \log\hat\sigma_l^2 - \log\sigma_{il}^2
+        + \frac{\mu_{il}^2 + \sigma_{il}^2}{\hat\sigma_l^2} - 1 \right) \right]
+
+    The squared error is a SUM over features without 1/2 (the Bernoulli likelihood
+    puts the cross entropy in its place), the KL a SUM over latent axes; both are
+    means over the batch. Read more in the :ref:`User Guide <ardvae>`.
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        The initial latent size L: an upper bound on what may be found. More than
+        needed costs time, not accuracy.
+    beta : float, default=0.05
+        Weight of the KL term, > 0 (0 switches the prior off). With squared error
+        **beta is twice the noise variance of one feature**: details of variance
+        below beta / 2 are treated as noise. It is relative to the scale of X: for
+        standardised features 0.05 asks for 97.5 % of the variance. Choose it by
+        `GridSearchCV`: `score` does not contain it.
+    prior : {"gaussian", "student_t"}, default="gaussian"
+        The learned prior of an axis: N(0, b/a), or the marginal over its unknown
+        precision, Student's t with 2a degrees of freedom, which matters where the
+        prior is estimated from a few hundred rows or fewer (KL by one sample).
+    prior_update_every : int, default=1
+        Epochs between two updates of the prior, >= 1 (the paper's lag u).
+    prior_samples : "auto", "all", int or float, default="auto"
+        Rows that estimate the prior, drawn anew for each update and withheld from
+        the gradient steps until the next. ``"auto"``: a fifth of the training rows,
+        at most 10 000, the paper's number. An int >= 1 is a number, a float in
+        (0, 1) a share. ``"all"``: all training rows, none of them withheld.
+    relevance_threshold : float, default=0.99
+        The active axes are the fewest whose relevances exceed this share of the
+        total, in (0, 1].
+    relevance_samples : int, default=100
+        Rows at which the decoder's Jacobian is taken, >= 1.
+    %(shared_parameters)s
+
+    Attributes
+    ----------
+    prior_variance_ : ndarray of shape (n_components,)
+        Variance b/a of the learned prior of each axis. It is arbitrary for inactive
+        axes: do not threshold it, look at `relevance_`.
+    prior_shape_ : float
+        Shape a of the Gamma posterior of the axes' precisions: half the number of
+        codes that `prior_variance_` was estimated from, which after `fit` are those
+        of all rows, at most 10 000.
+    %(shared_attributes)s
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : Its linear cousin, with ``n_components=0.99``.
+    decoder_relevance : The same question to an autoencoder of your own.
+
+    Notes
+    -----
+    Paper: objective (eq. 16), Gaussian KL (eq. 17), conjugate update (eqs. 8, 9) by
+    Algorithms 1 and 2, relevance (eqs. 19, 20), the 99 % rule.
+    Differences from the published code: the KL has log variances where the code has
+    variances (same gradients; the validation loss that drives the learning rate is
+    then a true bound); the Jacobian is squared before it is averaged, as eq. 19 has
+    it, and taken at the mean code; the variances are 1 during the first epoch; the
+    prior is brought up to date once more after training.
+    Ours: the default network, learning rate and stopping rule, chosen so that the
+    count converges (`benchmarks/dimension_recovery.py`).
+    Known to fail: `beta` too large for the scale of X prunes real dimensions, or all
+    of them (a warning says so); a closed manifold such as a sphere needs one axis
+    more than its dimension; a budget that ends early counts too many.
+
+    References
+    ----------
+    Saha, Joshi, Whitaker: ARD-VAE, arXiv 2501.10901.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ardvae import ARDVAE
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 10))
+    >>> vae = ARDVAE(n_components=8, beta=0.2, random_state=0).fit(X)
+    >>> vae.n_active_components_
+    2
+    >>> vae.transform(X).shape
+    (500, 2)
+    """
+
+    _module_class = ARDVAEModule
+
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "prior": [StrOptions({"gaussian", "student_t"})],
+        "prior_update_every": [Interval(Integral, 1, None, closed="left")],
+        "prior_samples": [
+            StrOptions({"auto", "all"}),
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+        ],
+        "relevance_threshold": [Interval(Real, 0, 1, closed="right")],
+        "relevance_samples": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 128,
+        beta: float = 0.05,
+        *,
+        prior: Literal["gaussian", "student_t"] = "gaussian",
+        prior_update_every: int = 1,
+        prior_samples: Literal["auto", "all"] | int | float = "auto",
+        relevance_threshold: float = 0.99,
+        relevance_samples: int = 100,
+        **shared: Unpack[SharedParameters],
+    ) -> None:
+        super().__init__(n_components, **shared)
+        self.beta = beta
+        self.prior = prior
+        self.prior_update_every = prior_update_every
+        self.prior_samples = prior_samples
+        self.relevance_threshold = relevance_threshold
+        self.relevance_samples = relevance_samples
+
+    def _make_module(
+        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
+    ) -> ARDVAEModule:
+        return ARDVAEModule(
+            encoder,
+            decoder,
+            likelihood,
+            self.n_components,
+            beta=self.beta,
+            prior=self.prior,
+            held_out=HeldOut(
+                self._n_prior_samples,
+                every=self.prior_update_every,
+                shared=self.prior_samples == "all",
+            ),
+        )
+
+    def _n_prior_samples(self, n_rows: int) -> int:
+        if self.prior_samples == "auto":
+            return min(_PAPER_PRIOR_SAMPLES, round(0.2 * n_rows))
+        if self.prior_samples == "all":
+            return n_rows
+        if isinstance(self.prior_samples, Integral):
+            return min(self.prior_samples, n_rows)
+        return max(1, round(self.prior_samples * n_rows))
+
+    def _active_threshold(self) -> float:
+        return self.relevance_threshold
+
+    def _n_jacobians(self) -> int:
+        return self.relevance_samples
+
+    def _method_attributes(self, module: ARDVAEModule) -> dict[str, Any]:
+        return {
+            "prior_variance_": module.prior_variance.cpu().numpy().copy(),
+            "prior_shape_": module.prior_shape.item(),
+        }
+
+    def prior_variance_interval(self, confidence: float = 0.95) -> NDArray:
+        r"""Return a central posterior interval of each axis' prior variance.
+
+        The precision is :math:`\mathrm{Gamma}(a, b_l)` a posteriori (eqs. 8, 9), so
+        that the variance lies between :math:`b_l / q_{(1+c)/2}` and
+        :math:`b_l / q_{(1-c)/2}` with probability c, q the quantiles of Gamma(a, 1).
+
+        Parameters
+        ----------
+        confidence : float, default=0.95
+            Probability c in (0, 1).
+
+        Returns
+        -------
+        ndarray of shape (n_components, 2)
+            Lower and upper ends.
+        """
+        check_is_fitted(self)
+        check_scalar(
+            confidence,
+            "confidence",
+            Real,
+            min_val=0.0,
+            max_val=1.0,
+            include_boundaries="neither",
+        )
+        tails = np.array([1.0 + confidence, 1.0 - confidence]) / 2.0
+        quantiles = stats.gamma.ppf(tails, self.prior_shape_)
+        rate = self.prior_shape_ * self.prior_variance_.astype(np.float64)
+        return rate[:, np.newaxis] / quantiles

@@ -1,0 +1,76 @@
+"""A trained module at work: codes, reconstructions, errors and evidence, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..nn.module import AutoencoderModule
+from ..nn.variational import VariationalModule
+from .randomness import derived_generator
+
+__all__ = ["evidence", "in_batches", "noise_variance"]
+
+# Rows that go through a network at once.
+_ROWS = 1024
+# Draws of posterior noise behind a score.
+_DRAWS = 16
+# The evidence divides by the noise variance; a perfect reconstruction would make it 0.
+_SMALLEST_NOISE_VARIANCE = 1e-30
+
+
+@torch.no_grad()
+def in_batches(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """Return ``function(rows)``, a batch at a time."""
+    return torch.cat([function(batch) for batch in rows.split(_ROWS)])
+
+
+def noise_variance(module: AutoencoderModule, x: Tensor, seed: int) -> float:
+    """Return the mean squared error of one feature, over x and the posterior."""
+
+    def squared_error(rows: Tensor) -> Tensor:
+        draws = _score_draws(module, seed, rows.device)
+        means = (module.decode(_code(module, rows, noise)) for noise in draws)
+        return sum((mean - rows).square().mean(1) for mean in means) / len(draws)
+
+    error = in_batches(squared_error, x).double().mean().item()
+    return max(error, _SMALLEST_NOISE_VARIANCE)
+
+
+def evidence(
+    module: VariationalModule, x: Tensor, noise_variance: float, seed: int
+) -> Tensor:
+    """Return a lower bound on log p(x) in nats for each row, shape (n_rows,).
+
+    The expectation over the posterior is a mean over the same draws for every row,
+    so that a row's score does not depend on the others.
+    """
+
+    def bound(rows: Tensor) -> Tensor:
+        draws = _score_draws(module, seed, rows.device)
+        total = torch.zeros(len(rows), device=rows.device)
+        for noise in draws:
+            reconstruction, kl = module.elbo_terms(rows, noise)
+            log_likelihood = module.likelihood.log_likelihood(
+                reconstruction, rows.shape[1], noise_variance
+            )
+            total += log_likelihood - kl
+        return total / len(draws)
+
+    return in_batches(bound, x)
+
+
+def _score_draws(
+    module: AutoencoderModule, seed: int, device: torch.device
+) -> list[Tensor | None]:
+    if not isinstance(module, VariationalModule):
+        return [None]
+    return module.draw_score_noise(_DRAWS, derived_generator(seed, device=device))
+
+
+def _code(module: AutoencoderModule, rows: Tensor, noise: Tensor | None) -> Tensor:
+    if noise is None:
+        return module.encode(rows)
+    return module.reparametrise(*module.posterior(rows), noise)

@@ -1,0 +1,646 @@
+"""What every estimator promises, in one table over all of them."""
+
+import copy
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from estimator_table import CLASSES, IDS, fast
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
+
+from sklearn_ardvae import ARDVAE
+
+every_estimator = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+
+RNG_CHECK_CALLS = {
+    "fit": lambda model, x: model.fit(x),
+    "partial_fit": lambda model, x: model.partial_fit(x),
+    "transform": lambda model, x: model.transform(x),
+    "score": lambda model, x: model.score(x),
+    "sample": lambda model, x: model.sample(3, random_state=0),
+}
+
+
+@pytest.fixture(params=CLASSES, ids=IDS)
+def fitted(request, low_rank):
+    return fast(request.param, n_components=4, max_iter=5).fit(low_rank)
+
+
+def weights(model):
+    return pickle.dumps(model.__getstate__()["_weights"])
+
+
+# --- repeatability --------------------------------------------------------------
+
+
+@every_estimator
+def test_one_seed_gives_one_model_bit_by_bit(cls, low_rank):
+    first, second = (fast(cls, n_components=4).fit(low_rank) for _ in range(2))
+    assert weights(first) == weights(second)
+    assert first.history_ == second.history_
+    for method in ("transform", "reconstruct", "score_samples"):
+        np.testing.assert_array_equal(
+            getattr(first, method)(low_rank), getattr(second, method)(low_rank)
+        )
+    np.testing.assert_array_equal(first.sample(5, 1), second.sample(5, 1))
+    assert not np.array_equal(first.sample(5, 1), first.sample(5, 2))
+    other = fast(cls, n_components=4, random_state=1).fit(low_rank)
+    assert weights(first) != weights(other)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+@every_estimator
+def test_one_seed_gives_one_model_in_any_worker(cls, backend, low_rank):
+    here = weights(fast(cls, n_components=4).fit(low_rank))
+    with joblib.parallel_config(backend, n_jobs=2):
+        models = joblib.Parallel()(
+            joblib.delayed(fast(cls, n_components=4).fit)(low_rank) for _ in range(4)
+        )
+    assert [weights(model) for model in models] == [here] * 4
+
+
+@pytest.mark.parametrize("call", RNG_CHECK_CALLS.values(), ids=RNG_CHECK_CALLS.keys())
+@every_estimator
+def test_the_global_generators_are_left_alone(cls, call, low_rank):
+    model = fast(cls).fit(low_rank)
+    np.random.seed(3)
+    torch.manual_seed(3)
+    call(model, low_rank)
+    numbers, tensor = np.random.rand(3), torch.rand(3)
+    np.random.seed(3)
+    torch.manual_seed(3)
+    np.testing.assert_array_equal(numbers, np.random.rand(3))
+    assert torch.equal(tensor, torch.rand(3))
+
+
+@every_estimator
+def test_random_state_none_and_instances_follow_scikit_learn(cls, low_rank):
+    def code(random_state):
+        return weights(fast(cls, random_state=random_state).fit(low_rank))
+
+    np.random.seed(3)
+    first = code(None)
+    np.random.seed(3)
+    assert code(None) == first
+    state = np.random.RandomState(0)
+    assert code(state) != code(state)
+
+
+# --- codes, reconstructions, samples --------------------------------------------
+
+
+def test_fitted_attributes_are_plain_and_fit_each_other(fitted):
+    n = fitted.n_components
+    assert fitted.relevance_.shape == fitted.relevance_ratio_.shape == (n,)
+    assert fitted.relevance_ratio_.sum() == pytest.approx(1.0, abs=1e-5)
+    assert fitted.n_active_components_ == len(fitted.active_components_) <= n
+    ranked = fitted.relevance_[fitted.active_components_]
+    assert np.all(np.diff(ranked) <= 0)
+    assert isinstance(fitted.noise_variance_, float)
+    assert fitted.noise_variance_ > 0
+    lengths = {len(column) for column in fitted.history_.values()}
+    assert lengths == {fitted.n_iter_}
+    assert fitted.loss_curve_ == fitted.history_["train_loss"]
+    assert fitted.device_ == "cpu"
+    for name, value in vars(fitted).items():
+        if name.endswith("_"):
+            assert not isinstance(value, torch.Tensor | torch.nn.Module), name
+
+
+@pytest.mark.parametrize("output", ["active", "all"])
+def test_codes_come_in_either_width_and_go_back(fitted, low_rank, output):
+    fitted.set_params(output_components=output)
+    codes = fitted.transform(low_rank)
+    everything = fitted.set_params(output_components="all").transform(low_rank)
+    active = everything[:, fitted.active_components_]
+    np.testing.assert_array_equal(codes, everything if output == "all" else active)
+    fitted.set_params(output_components=output)
+    assert codes.dtype == np.float32
+    names = fitted.get_feature_names_out()
+    assert len(names) == codes.shape[1]
+    np.testing.assert_array_equal(
+        fitted.inverse_transform(codes), fitted.reconstruct(low_rank)
+    )
+
+
+def test_a_missing_component_is_put_at_its_mean(fitted, low_rank):
+    fitted.active_components_ = fitted.active_components_[:2]
+    fitted.n_active_components_ = 2
+    codes = fitted.transform(low_rank)
+    everything = fitted.set_params(output_components="all").transform(low_rank)
+    filled = np.tile(everything.mean(0), (len(low_rank), 1))
+    filled[:, fitted.active_components_] = codes
+    np.testing.assert_allclose(
+        fitted.inverse_transform(codes), fitted.inverse_transform(filled), atol=1e-5
+    )
+
+
+def test_scores_do_not_depend_on_company_or_order(fitted, low_rank):
+    scores = fitted.score_samples(low_rank)
+    assert scores.shape == (len(low_rank),)
+    np.testing.assert_allclose(
+        fitted.score_samples(low_rank[::-1])[::-1], scores, rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        fitted.score_samples(low_rank[:1]), scores[:1], rtol=1e-4, atol=1e-4
+    )
+    assert fitted.score(low_rank) == pytest.approx(scores.mean(dtype=float))
+
+
+def densities():
+    rng = np.random.default_rng(0)
+    return {
+        "prior": "prior",
+        "gaussian": "gaussian",
+        "gmm": "gmm",
+        "unfitted mixture": GaussianMixture(2),
+        "unfitted kernel": KernelDensity(bandwidth=0.5),
+        "fitted mixture": lambda codes: GaussianMixture(2).fit(codes.astype(float)),
+        "rng": rng,
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in densities() if name != "rng"])
+def test_samples_come_from_any_density(fitted, low_rank, name):
+    density = densities()[name]
+    if callable(density):
+        density = density(fitted.transform(low_rank))
+    drawn, again, other = (
+        fitted.sample(7, seed, density=density, X=low_rank) for seed in (0, 0, 1)
+    )
+    assert drawn.shape == (7, 12)
+    assert drawn.dtype == np.float32
+    np.testing.assert_array_equal(drawn, again)
+    assert not np.array_equal(drawn, other)
+
+
+def test_gaussian_samples_have_the_moments_of_the_codes(fitted, low_rank):
+    codes = fitted.transform(low_rank)
+    expected = fitted.inverse_transform(
+        np.random.default_rng(0).multivariate_normal(
+            codes.mean(0),
+            np.cov(codes.T, bias=True).reshape([codes.shape[1]] * 2),
+            4000,
+        )
+    )
+    drawn = fitted.sample(4000, 0, density="gaussian")
+    # Two Monte-Carlo estimates from 4000 rows each.
+    scale = expected.std(0).max()
+    np.testing.assert_allclose(drawn.mean(0), expected.mean(0), atol=0.12 * scale)
+    np.testing.assert_allclose(drawn.std(0), expected.std(0), atol=0.12 * scale)
+
+
+def test_an_unfitted_density_is_not_fitted_in_place(fitted, low_rank):
+    density = GaussianMixture(2)
+    fitted.sample(3, density=density, X=low_rank)
+    assert not hasattr(density, "means_")
+    with pytest.raises(ValueError, match=r"has to be fitted to codes.*pass X="):
+        fitted.sample(3, density=density)
+    with pytest.raises(ValueError, match=r"density='gmm' has to be fitted"):
+        fitted.sample(3, density="gmm")
+
+
+@pytest.mark.parametrize("density", ["normal", 3, None, LogisticRegression()])
+def test_what_is_no_density_is_refused(fitted, density):
+    with pytest.raises(ValueError, match="density must be one of"):
+        fitted.sample(3, density=density)
+
+
+# --- state ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda model, path: pickle.loads(pickle.dumps(model)),
+        lambda model, path: copy.deepcopy(model),
+        lambda model, path: joblib.load(joblib.dump(model, path)[0]),
+        lambda model, path: model.save(path) or type(model).load(path),
+    ],
+    ids=["pickle", "deepcopy", "joblib", "save"],
+)
+def test_a_copy_does_the_same(fitted, low_rank, copied, tmp_path):
+    # What was set since the fit belongs to the next one.
+    fitted.set_params(n_components=7, hidden_layer_sizes=(3, 3))
+    twin = copied(fitted, tmp_path / "model.bin")
+    assert twin.get_params() == fitted.get_params()
+    assert twin.history_ == fitted.history_
+    for method in ("transform", "score_samples"):
+        np.testing.assert_array_equal(
+            getattr(twin, method)(low_rank), getattr(fitted, method)(low_rank)
+        )
+    np.testing.assert_array_equal(twin.sample(3, 0), fitted.sample(3, 0))
+    np.testing.assert_array_equal(twin.active_components_, fitted.active_components_)
+    twin.set_params(n_components=2).fit(low_rank)
+
+
+def test_a_pickle_is_small_and_holds_no_data(fitted, low_rank):
+    n_weights = sum(v.size for v in fitted.__getstate__()["_weights"].values())
+    # 4 bytes a weight; the rest, names and history, does not grow with the data.
+    assert len(pickle.dumps(fitted)) < 4 * n_weights + 10_000 < low_rank.nbytes
+
+
+def test_a_shallow_copy_shares_the_module(fitted):
+    assert copy.copy(fitted)._module is fitted._module
+
+
+@every_estimator
+def test_methods_need_a_fit(cls, low_rank):
+    model = fast(cls)
+    for method in ("transform", "inverse_transform", "reconstruct", "score_samples"):
+        with pytest.raises(NotFittedError):
+            getattr(model, method)(low_rank)
+    for call in (model.sample, lambda: model.save("x"), lambda: model.to_onnx("x")):
+        with pytest.raises(NotFittedError):
+            call()
+
+
+@pytest.mark.filterwarnings("ignore:The features of X:UserWarning")
+@every_estimator
+def test_a_failed_fit_leaves_no_half_fitted_model(cls, low_rank):
+    model = fast(cls).fit(low_rank)
+    with pytest.raises(ValueError, match="diverged"):
+        model.fit(low_rank * 1e30)
+    with pytest.raises(NotFittedError):
+        model.transform(low_rank)
+
+
+@every_estimator
+def test_partial_fit_goes_on_and_counts(cls, low_rank):
+    model = fast(cls)
+    for i in range(3):
+        assert model.partial_fit(low_rank[i * 100 : (i + 1) * 100]) is model
+        assert model.n_iter_ == i + 1
+    assert model.transform(low_rank).shape[0] == 400
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(low_rank[:, :5])
+
+
+@every_estimator
+def test_partial_fits_learn(cls, low_rank):
+    model = fast(cls, n_components=4, hidden_layer_sizes=(32,), learning_rate=0.01)
+    first = model.partial_fit(low_rank).history_["train_loss"][0]
+    for _ in range(30):
+        model.partial_fit(low_rank)
+    assert model.history_["train_loss"][-1] < 0.7 * first
+
+
+@every_estimator
+def test_warm_start_goes_on_with_what_is_set_now(cls, low_rank):
+    model = fast(cls, warm_start=True).fit(low_rank)
+    before = weights(model)
+    model.set_params(max_iter=3, learning_rate=1e-12).fit(low_rank)
+    assert model.n_iter_ == 5
+    assert {len(column) for column in model.history_.values()} == {5}
+    assert model.history_["learning_rate"][-1] == 1e-12
+    assert weights(model) != before
+    model.set_params(n_components=3)
+    with pytest.raises(ValueError, match="do not fit those that were trained"):
+        model.fit(low_rank)
+
+
+@every_estimator
+def test_warm_start_after_a_pickle_goes_on(cls, low_rank):
+    model = pickle.loads(pickle.dumps(fast(cls, warm_start=True).fit(low_rank)))
+    assert model.fit(low_rank).n_iter_ == 4
+
+
+# --- in company -----------------------------------------------------------------
+
+
+@every_estimator
+def test_a_grid_search_in_a_pipeline_changes_what_it_says(cls, low_rank):
+    pipeline = make_pipeline(StandardScaler(), fast(cls))
+    name = pipeline.steps[-1][0]
+    grid = {f"{name}__n_components": [1, 3], f"{name}__learning_rate": [1e-12, 0.02]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(low_rank)
+    best = search.best_estimator_[-1]
+    assert best.learning_rate == 0.02
+    assert len(best.relevance_) == best.n_components
+    scores = search.cv_results_["mean_test_score"]
+    assert len(set(scores)) == 4
+
+
+@every_estimator
+def test_codes_feed_a_classifier(cls, low_rank):
+    y = low_rank[:, 0] > 0
+    model = fast(cls, n_components=6, hidden_layer_sizes=(32,), max_iter=60)
+    pipeline = make_pipeline(
+        model.set_params(output_components="all"), LogisticRegression()
+    )
+    assert pipeline.fit(low_rank, y).score(low_rank, y) > 0.9
+
+
+@every_estimator
+def test_data_frames_keep_index_and_names(cls, low_rank):
+    frame = pd.DataFrame(low_rank, columns=list("abcdefghijkl"))
+    frame.index = frame.index + 7
+    model = fast(cls, output_components="all").set_output(transform="pandas").fit(frame)
+    codes = model.transform(frame)
+    name = cls.__name__.lower()
+    assert list(codes.columns) == [f"{name}0", f"{name}1"]
+    assert list(codes.index) == list(frame.index)
+    assert list(model.feature_names_in_) == list("abcdefghijkl")
+
+
+@every_estimator
+def test_tensors_are_taken_as_arrays_are(cls, low_rank):
+    from_array = fast(cls).fit(low_rank)
+    from_tensor = fast(cls).fit(torch.from_numpy(low_rank).double())
+    assert weights(from_array) == weights(from_tensor)
+    codes = from_tensor.transform(torch.from_numpy(low_rank))
+    np.testing.assert_array_equal(codes, from_array.transform(low_rank))
+    np.testing.assert_array_equal(
+        from_tensor.inverse_transform(torch.from_numpy(codes)),
+        from_array.inverse_transform(codes),
+    )
+
+
+@every_estimator
+def test_images_are_taken_flat_or_folded(cls):
+    images = np.random.default_rng(0).random((60, 1, 32, 48)).astype(np.float32)
+    flat = images.reshape(60, -1)
+    model = fast(cls, architecture="ngvae", input_shape=(1, 32, 48)).fit(images)
+    twin = fast(cls, architecture="ngvae", input_shape=(32, 48)).fit(flat)
+    assert weights(model) == weights(twin)
+    np.testing.assert_array_equal(model.transform(images), model.transform(flat))
+    assert model.reconstruct(images).shape == flat.shape
+
+
+@every_estimator
+def test_a_fit_learns(cls, low_rank):
+    settings = {"n_components": 6, "hidden_layer_sizes": (32,), "learning_rate": 0.01}
+    short = fast(cls, **settings).fit(low_rank)
+    long = fast(cls, **settings, max_iter=40).fit(low_rank)
+    assert long.score(low_rank) > short.score(low_rank)
+    # Better than the mean, by far: three directions hold all but 1e-4.
+    error = np.square(long.reconstruct(low_rank) - low_rank).mean()
+    assert error < 0.3 * low_rank.var()
+
+
+@every_estimator
+def test_skorchs_parameters_and_callbacks_are_used(cls, low_rank):
+    seen = []
+
+    class Look(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(net.optimizer_.param_groups[0]["weight_decay"])
+
+    params = {"optimizer__weight_decay": 0.25}
+    fast(cls, skorch_params=params, callbacks=[Look()]).fit(low_rank)
+    assert seen == [0.25, 0.25]
+    with pytest.raises(ValueError, match="wheels"):
+        fast(cls, skorch_params={"wheels": 4}).fit(low_rank)
+
+
+@every_estimator
+def test_scikit_learns_callbacks_stop_and_see_snapshots(cls, low_rank):
+    pytest.importorskip("sklearn.callback")
+    scores = []
+
+    class Stop:
+        def setup(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+            if context.task_name == "epoch":
+                scores.append((fitted_estimator, fitted_estimator.score(X)))
+            return len(scores) == 3
+
+        def teardown(self, estimator, context):
+            pass
+
+    model = fast(cls, max_iter=9).set_callbacks(Stop()).fit(low_rank)
+    assert model.n_iter_ == 3
+    assert len({score for _, score in scores}) == 3
+    # A snapshot is not the live model.
+    first, score = scores[0]
+    assert first.score(low_rank) == score
+    pickle.loads(pickle.dumps(model.set_callbacks()))
+
+
+@every_estimator
+def test_ctrl_c_keeps_a_model_and_warns(cls, low_rank):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
+
+    model = fast(cls, max_iter=9, callbacks=[Interrupt()])
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(low_rank)
+    assert model.n_iter_ == 2
+    assert np.isfinite(model.transform(low_rank)).all()
+
+
+@every_estimator
+def test_ctrl_c_in_the_first_epoch_keeps_the_initial_weights(cls, low_rank):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model = fast(cls, callbacks=[Interrupt()]).fit(low_rank)
+    assert model.n_iter_ == 0
+    assert model.score(low_rank) < 0
+
+
+@every_estimator
+def test_verbose_prints_a_line_for_each_epoch(cls, low_rank, capsys):
+    fast(cls, verbose=1).fit(low_rank)
+    lines = capsys.readouterr().out.splitlines()
+    assert "n_active" in lines[0]
+    assert len(lines) == 4
+    fast(cls).fit(low_rank)
+    assert capsys.readouterr().out == ""
+
+
+def test_notebooks_show_it(fitted):
+    assert type(fitted).__name__ in fitted._repr_html_()
+    assert type(fitted).__name__ in repr(clone(fitted))
+
+
+def test_onnx_models_do_what_transform_does(fitted, low_rank, tmp_path):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    for output in ("active", "all"):
+        fitted.set_params(output_components=output)
+        codes = fitted.transform(low_rank)
+        for part, given_, expected in (
+            ("encoder", {"X": low_rank}, codes),
+            ("decoder", {"codes": codes}, fitted.inverse_transform(codes)),
+        ):
+            path = tmp_path / f"{part}.onnx"
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch's exporter, about itself
+                fitted.to_onnx(path, part=part)
+            (ours,) = runtime.InferenceSession(path).run(None, given_)
+            np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="part must be"):
+        fitted.to_onnx(tmp_path / "x", part="head")
+
+
+# --- bad input ------------------------------------------------------------------
+
+BAD_DATA = {
+    "nan": (np.full((9, 3), np.nan), "NaN"),
+    "infinite": (np.full((9, 3), np.inf), "infinity"),
+    "too large for float32": (np.full((9, 3), 1e300), "infinity or a value too large"),
+    "one row": (np.ones((1, 3)), "1 sample"),
+    "no rows": (np.ones((0, 3)), "0 sample"),
+    "no columns": (np.ones((9, 0)), "0 feature"),
+    "strings": (np.array([["a", "b"]] * 9), "convert|numeric|dtype"),
+    "complex": (np.ones((9, 3)) * 1j, "Complex data not supported"),
+    "one dimension": (np.ones(9), "2D array"),
+    "three dimensions": (np.ones((9, 3, 3)), "dim 3"),
+    "nan tensor": (torch.full((9, 3), torch.nan), "NaN or infinity"),
+    "short tensor": (torch.ones(1, 3), "minimum of 2"),
+    "folded tensor": (torch.ones(9, 3, 3), "Expected 2D array"),
+    "complex tensor": (torch.ones(9, 3) * 1j, "Complex data not supported"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+@pytest.mark.parametrize("case", BAD_DATA)
+@every_estimator
+def test_bad_data_are_refused_by_name(cls, case):
+    data, message = BAD_DATA[case]
+    with pytest.raises(ValueError, match=message):
+        fast(cls).fit(data)
+
+
+BAD_PARAMS = [
+    ({"n_components": 0}, "n_components"),
+    ({"n_components": 2.5}, "n_components"),
+    ({"architecture": "resnet"}, "architecture"),
+    ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes"),
+    ({"activation": "swoosh"}, "activation"),
+    ({"input_shape": (3, 0)}, "input_shape"),
+    ({"input_shape": (5, 5)}, "input_shape=.*has 25"),
+    ({"likelihood": "poisson"}, "likelihood"),
+    ({"likelihood": "bernoulli"}, r"likelihood='bernoulli' needs data in \[0, 1\]"),
+    ({"architecture": "maskaae"}, r"ends in a sigmoid needs data in \[0, 1\]"),
+    ({"architecture": "ardvae_mnist"}, "works on images: set input_shape"),
+    ({"max_iter": 0}, "max_iter"),
+    ({"batch_size": 0}, "batch_size"),
+    ({"learning_rate": 0.0}, "learning_rate"),
+    ({"validation_fraction": 1.0}, "validation_fraction"),
+    ({"tol": -1.0}, "tol"),
+    ({"output_components": "some"}, "output_components"),
+    ({"device": "gpu"}, "device='gpu' is not a device"),
+    ({"device": "cuda:99"}, "device='cuda:99' is not available"),
+    ({"callbacks": "all"}, "callbacks"),
+]
+
+
+@pytest.mark.parametrize(("params", "message"), BAD_PARAMS, ids=str)
+@every_estimator
+def test_bad_parameters_are_refused_by_name(cls, params, message, low_rank):
+    with pytest.raises(ValueError, match=message):
+        fast(cls, **params).fit(low_rank)
+
+
+def test_bad_shapes_are_refused_with_both(fitted, low_rank):
+    with pytest.raises(ValueError, match=r"11 features, but .* expecting 12"):
+        fitted.transform(low_rank[:, :11])
+    with pytest.raises(ValueError, match=r"5 features, but .* codes of .* columns"):
+        fitted.inverse_transform(np.zeros((3, 5)))
+    with pytest.raises(ValueError, match=r"n_samples == 0, must be >= 1"):
+        fitted.sample(0)
+
+
+@every_estimator
+def test_images_of_another_shape_are_refused_with_both(cls):
+    model = fast(cls, input_shape=(2, 3))
+    with pytest.raises(ValueError, match=r"\(9, 3, 2\), but input_shape=\(2, 3\)"):
+        model.fit(np.ones((9, 3, 2)))
+
+
+@every_estimator
+def test_a_large_scale_is_warned_of(cls, low_rank):
+    with pytest.warns(UserWarning, match="StandardScaler"):
+        fast(cls).fit(low_rank * 255)
+
+
+@every_estimator
+def test_constant_and_single_columns_are_fitted(cls, low_rank):
+    with_constant = np.hstack([low_rank, np.full((400, 2), 7.0, dtype=np.float32)])
+    assert np.isfinite(fast(cls).fit(with_constant).score(with_constant))
+    assert np.isfinite(fast(cls).fit(low_rank[:, :1]).score(low_rank[:, :1]))
+
+
+@every_estimator
+def test_more_components_than_rows_or_features_are_fitted(cls):
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    model = fast(cls, n_components=9).fit(x)
+    assert model.relevance_.shape == (9,)
+    assert np.isfinite(model.transform(x)).all()
+
+
+@pytest.mark.filterwarnings("always::sklearn.exceptions.ConvergenceWarning")
+@every_estimator
+def test_data_without_variance_collapse_with_a_warning(cls):
+    x = np.full((50, 4), 3.0, dtype=np.float32)
+    with pytest.warns(ConvergenceWarning, match="no active component"):
+        model = fast(cls).fit(x)
+    assert model.n_active_components_ == 0
+    codes = model.set_params(output_components="active").transform(x)
+    assert codes.shape == (50, 0)
+    assert model.inverse_transform(codes).shape == (50, 4)
+    assert model.sample(3).shape == (3, 4)
+    assert model.sample(3, density="gaussian").shape == (3, 4)
+    assert list(model.get_feature_names_out()) == []
+    assert np.isfinite(model.score(x))
+
+
+@given(
+    n_rows=st.integers(2, 30),
+    n_features=st.integers(1, 6),
+    log_scale=st.floats(-30, 30),
+    n_components=st.integers(1, 8),
+    batch_size=st.integers(1, 40),
+    validation_fraction=st.sampled_from([0.0, 0.1, 0.9]),
+)
+@every_estimator
+def test_any_finite_data_give_a_finite_fit_or_a_clear_error(
+    cls, n_rows, n_features, log_scale, n_components, batch_size, validation_fraction
+):
+    x = np.random.default_rng(n_rows).standard_normal((n_rows, n_features))
+    model = fast(
+        cls,
+        n_components=n_components,
+        batch_size=batch_size,
+        validation_fraction=validation_fraction,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if log_scale > 18:  # squares of these overflow float32
+            with pytest.raises(ValueError, match="diverged"):
+                model.fit(x * 10.0**log_scale)
+            return
+        model.fit(x * 10.0**log_scale)
+        assert np.isfinite(model.score_samples(x * 10.0**log_scale)).all()
+    for name in ("relevance_", "relevance_ratio_", "noise_variance_"):
+        assert np.isfinite(getattr(model, name)).all(), name
+    assert np.isfinite(model.sample(3, 0)).all()
+
+
+def test_the_table_is_not_empty():
+    assert ARDVAE in CLASSES

@@ -36,8 +36,8 @@ SETTINGS = {
         "shape": (64,),
         "n_components": 16,
         "batch_size": 128,
-        "epochs": 5,
-        "params": {"hidden_layer_sizes": (128, 128), "activation": "relu"},
+        "epochs": 10,
+        "params": {"hidden_layer_sizes": (128, 128), "activation": "silu"},
     },
     "mnist": {
         "n_rows": 2000,

@@ -30,8 +30,8 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor, prior_variance: Tensor) -> T
         Divergences in nats, all >= 0.
     """
     terms = (mean.square() + log_variance.exp()) / prior_variance - log_variance
-    constant = prior_variance.log().sum() - len(prior_variance)
-    return 0.5 * (terms.sum(1) + constant)
+    constant = 0.5 * (prior_variance.log().sum() - len(prior_variance))
+    return torch.add(constant, terms.sum(1), alpha=0.5)
 
 
 def normal_entropy(log_variance: Tensor) -> Tensor:

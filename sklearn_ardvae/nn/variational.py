@@ -92,5 +92,5 @@ class VariationalModule(AutoencoderModule):
 
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
         reconstruction, kl = (term.mean() for term in self.elbo_terms(x, noise))
-        total = reconstruction + self.beta * kl
+        total = torch.add(reconstruction, kl, alpha=self.beta)
         return LossTerms(total, {"reconstruction": reconstruction, "kl": kl})

@@ -114,11 +114,15 @@ def main() -> None:
     parser.add_argument("suite", choices=["networks", "defaults", "search"])
     parser.add_argument("--n-seeds", type=int, help="5 for networks, else 1")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--limit", type=int, help="of the fits, so many, at random")
     parser.add_argument("--n-jobs", type=int, default=-1)
     parser.add_argument("--set", nargs="*", default=[], metavar="PARAM=JSON")
     args = parser.parse_args()
     n_seeds = args.n_seeds or (5 if args.suite == "networks" else 1)
     fits = globals()[args.suite](n_seeds, args.seed)
+    if args.limit is not None:
+        fits = [fits[i] for i in np.random.default_rng(0).permutation(len(fits))]
+        fits = fits[: args.limit]
     for assignment in args.set:
         name, _, value = assignment.partition("=")
         for fit in fits:

@@ -143,7 +143,7 @@ class ARDVAE(BaseAutoencoder):
 
     The squared error is a SUM over features without 1/2 (the Bernoulli likelihood
     puts the cross entropy in its place), the KL a SUM over latent axes; both are
-    means over the batch. Read more in the :ref:`User Guide <ardvae>`.
+    means over the batch. The guide is docs/ardvae.md.
 
     Parameters
     ----------

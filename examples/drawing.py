@@ -1,0 +1,69 @@
+"""One figure of a fitted estimator on images, for the examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sklearn_ardvae.base import BaseAutoencoder
+
+_COLUMNS = 10
+
+
+def draw_report(
+    model: BaseAutoencoder, X: np.ndarray, shape: tuple[int, int], path: Path
+) -> Path:
+    """Draw relevance, reconstructions, samples and traversals of `model`."""
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    relevance, reconstructions, samples, traversals = figure.subplots(2, 2).flat
+    _draw_relevance(relevance, model)
+    some = X[:_COLUMNS]
+    pairs = np.stack([some, model.reconstruct(some)], axis=0)
+    more = X[_COLUMNS : 2 * _COLUMNS]
+    pairs = np.concatenate([pairs, np.stack([more, model.reconstruct(more)], axis=0)])
+    _draw_images(reconstructions, pairs, shape)
+    reconstructions.set_title("images (odd rows) and reconstructions (even rows)")
+    drawn = model.sample(5 * _COLUMNS, random_state=0)
+    _draw_images(samples, drawn.reshape(5, _COLUMNS, -1), shape)
+    samples.set_title("samples of the learned prior")
+    _draw_images(traversals, _traverse(model, X), shape)
+    traversals.set_title("the most relevant axes, from -2 to +2 standard deviations")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _draw_relevance(axes: Axes, model: BaseAutoencoder) -> None:
+    order = np.argsort(model.relevance_ratio_)[::-1]
+    n_active = model.n_active_components_
+    colours = ["C0" if i < n_active else "lightgray" for i in range(len(order))]
+    axes.bar(np.arange(1, len(order) + 1), model.relevance_ratio_[order], color=colours)
+    axes.set(
+        title=f"{n_active} of {len(order)} axes are active",
+        xlabel="latent axis, most relevant first",
+        ylabel="share of relevance",
+    )
+
+
+def _traverse(model: BaseAutoencoder, X: np.ndarray) -> np.ndarray:
+    """Return images along the most relevant axes, shape (n_axes, n_steps, D)."""
+    codes = model.transform(X)
+    rows = []
+    for axis in range(min(6, model.n_active_components_)):
+        z = np.tile(codes[:1], (_COLUMNS, 1))
+        z[:, axis] = np.linspace(-2, 2, _COLUMNS) * codes[:, axis].std()
+        rows.append(model.inverse_transform(z))
+    return np.stack(rows)
+
+
+def _draw_images(axes: Axes, rows: np.ndarray, shape: tuple[int, int]) -> None:
+    """Draw images of shape (n_rows, n_columns, D), D the product of `shape`."""
+    gap = 1 + min(shape) // 16
+    images = rows.reshape(*rows.shape[:2], *shape)
+    images = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, gap)))
+    sheet = np.block([list(row) for row in images])
+    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=1)
+    axes.set_axis_off()

@@ -1,0 +1,84 @@
+"""Every public name, parameter and attribute is documented where people look."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from estimator_table import CLASSES, IDS, fast
+
+import sklearn_ardvae
+from sklearn_ardvae._parameters import SharedParameters, SharedParametersMixin
+
+ROOT = Path(__file__).parent.parent
+SECTION = re.compile(r"^(\w[\w ]+)\n-+$", re.MULTILINE)
+
+
+def sections(cls):
+    """Return the text of each numpydoc section by its title."""
+    pieces = SECTION.split(inspect.getdoc(cls))
+    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def entries(text):
+    """Return what a section defines: unindented names before a colon."""
+    lines = re.findall(r"^(\w[\w, ]*) : ", text, re.MULTILINE)
+    return {name for line in lines for name in line.split(", ")}
+
+
+@pytest.mark.parametrize("file", ["docs/api.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("name", sklearn_ardvae.__all__)
+def test_public_names_are_listed(file, name):
+    assert f"`{name}`" in (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+def test_every_parameter_is_documented(cls):
+    documented = entries(sections(cls)["Parameters"])
+    assert documented == set(inspect.signature(cls).parameters)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+def test_documented_defaults_are_the_defaults(cls):
+    text = sections(cls)["Parameters"]
+    for name, parameter in inspect.signature(cls).parameters.items():
+        stated = re.search(rf"^{name} : .*default=(.+)$", text, re.MULTILINE)
+        assert stated, name
+        assert eval(stated[1]) == parameter.default, name
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+def test_every_fitted_attribute_is_documented(cls, low_rank):
+    fitted = {name for name in vars(fast(cls).fit(low_rank)) if name.endswith("_")}
+    fitted = {name for name in fitted if not name.startswith("_")}
+    documented = entries(sections(cls)["Attributes"]) - {"feature_names_in_"}
+    assert documented == fitted
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+def test_no_placeholder_is_left(cls):
+    assert "%(" not in cls.__doc__
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+def test_each_estimator_is_in_the_readmes_table(cls):
+    assert f"| `{cls.__name__}` |" in (ROOT / "README.md").read_text()
+
+
+def test_shared_parameters_are_stated_in_full():
+    signature = inspect.signature(SharedParametersMixin.__init__)
+    names = set(signature.parameters) - {"self", "n_components"}
+    assert set(SharedParameters.__annotations__) == names
+
+
+def test_the_docs_name_no_file_that_is_missing():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readmes_examples_name_things_that_exist():
+    text = (ROOT / "README.md").read_text()
+    for path in re.findall(r"(?:examples|benchmarks)/\w+\.py", text):
+        assert (ROOT / path).exists(), path

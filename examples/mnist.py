@@ -24,7 +24,7 @@ import matplotlib as mpl
 mpl.use("agg")
 
 import numpy as np
-from drawing import draw_report
+from reporting import draw_report, print_report
 
 from sklearn_ardvae import ARDVAE
 
@@ -73,19 +73,7 @@ def main() -> None:
         random_state=0,
         verbose=1,
     ).fit(train)
-    seconds = time.perf_counter() - start
-    active = model.active_components_
-    shares = " ".join(f"{share:.1%}" for share in model.relevance_ratio_[active])
-    error = np.square(model.reconstruct(test) - test).mean()
-    print(
-        f"\nactive axes           {len(active)} of {args.n_components}\n"
-        f"shares of relevance   {shares}\n"
-        f"reconstruction error  {error:.4f} a pixel, of a variance of "
-        f"{test.var(axis=0).mean():.4f} (images not seen)\n"
-        f"evidence              {model.score(test):.1f} nats an image\n"
-        f"seconds               {seconds:.0f} ({model.n_iter_} epochs of "
-        f"{len(train)} images, on {model.device_})"
-    )
+    print_report(model, test, time.perf_counter() - start)
     path = draw_report(model, test, (32, 32), OUTPUT / "mnist.png")
     print(f"Relevance, reconstructions, samples and traversals: {path}")
 

@@ -23,7 +23,7 @@ import matplotlib as mpl
 mpl.use("agg")
 
 import numpy as np
-from drawing import draw_report
+from reporting import draw_report, print_report
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -41,18 +41,7 @@ def find_dimensions(train: np.ndarray, test: np.ndarray) -> ARDVAE:
     print(f"ARDVAE(n_components={N_COMPONENTS}, beta={BETA}) on {train.shape} ...")
     start = time.perf_counter()
     model = ARDVAE(N_COMPONENTS, BETA, random_state=0).fit(train)
-    seconds = time.perf_counter() - start
-    active = model.active_components_
-    shares = " ".join(f"{share:.1%}" for share in model.relevance_ratio_[active])
-    error = np.square(model.reconstruct(test) - test).mean()
-    print(
-        f"  active axes           {model.n_active_components_} of {N_COMPONENTS}\n"
-        f"  shares of relevance   {shares}\n"
-        f"  reconstruction error  {error:.4f} a pixel, of a variance of "
-        f"{test.var(axis=0).mean():.4f} (images not seen)\n"
-        f"  evidence              {model.score(test):.1f} nats an image\n"
-        f"  seconds               {seconds:.1f} ({model.n_iter_} epochs)\n"
-    )
+    print_report(model, test, time.perf_counter() - start)
     return model
 
 

@@ -212,6 +212,7 @@ def he_normal(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
 
 
 def glorot_uniform(layer: nn.Linear | nn.ConvTranspose2d) -> nn.Module:
+    """Set the weights as Keras does by default."""
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
@@ -276,6 +277,7 @@ def rrae(request: Request) -> Networks:
 
 
 def doubling_conv(n_in: int, n_out: int) -> nn.Module:
+    """Return a transposed convolution that doubles height and width."""
     return nn.ConvTranspose2d(n_in, n_out, 3, stride=2, padding=1, output_padding=1)
 
 
@@ -379,6 +381,7 @@ def build_networks(
 
 
 def own_networks(pair: tuple, request: Request) -> Networks:
+    """Return copies of a user's modules, or what a user's classes or functions make."""
     if len(pair) != 2:
         raise ValueError(
             "architecture must be a name or a pair (encoder, decoder); got "

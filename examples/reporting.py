@@ -1,4 +1,4 @@
-"""One figure of a fitted estimator on images, for the examples."""
+"""What the examples print and draw of an estimator fitted to images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,22 @@ from matplotlib.figure import Figure
 from sklearn_ardvae.base import BaseAutoencoder
 
 _COLUMNS = 10
+
+
+def print_report(model: BaseAutoencoder, X: np.ndarray, seconds: float) -> None:
+    """Print what a person wants to know; X are images that were not trained on."""
+    active = model.active_components_
+    shares = " ".join(f"{share:.1%}" for share in model.relevance_ratio_[active])
+    error = np.square(model.reconstruct(X) - X).mean()
+    print(
+        f"  active axes           {len(active)} of {len(model.relevance_)}\n"
+        f"  shares of relevance   {shares}\n"
+        f"  reconstruction error  {error:.4f} a pixel, of a variance of "
+        f"{X.var(axis=0).mean():.4f} (images not seen)\n"
+        f"  evidence              {model.score(X):.1f} nats an image\n"
+        f"  seconds               {seconds:.1f} ({model.n_iter_} epochs, on "
+        f"{model.device_})\n"
+    )
 
 
 def draw_report(

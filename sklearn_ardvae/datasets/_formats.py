@@ -23,6 +23,16 @@ __all__ = [
 ]
 
 _CHUNK_BYTES = 2**24
+# What a damaged pickle, or one that was never a pickle, can raise.
+_BROKEN_PICKLE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
@@ -49,9 +59,9 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def npz_arrays(path: Path, names: tuple[str, ...]) -> list[NDArray]:
-    """Return the named arrays of an npz file; pickled objects are refused."""
+    """Return the named arrays of an npz file; numpy refuses pickled objects."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream) as archive:
             return [archive[name] for name in names]
     except (zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path} is not a whole npz file: {error}.") from error
@@ -110,17 +120,27 @@ def _encode(text: str, encoding: str) -> bytes:
     return codecs.encode(text, "latin1")
 
 
+def _dtype(code: str | bytes, align: int = 0, _copy: int = 0) -> np.dtype:
+    # Python 2 wrote bytes for text and 0 and 1 for truth, of which numpy warns.
+    dtype = np.dtype(code.decode() if isinstance(code, bytes) else code, copy=True)
+    if align or dtype.kind not in "biuf":
+        raise pickle.UnpicklingError(f"values of type {dtype} are not allowed")
+    return dtype
+
+
 def _allowed_globals() -> dict[tuple[str, str], Any]:
     reconstruct = np.empty(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
+    frombuffer = np.empty(1).__reduce_ex__(5)[0]
     allowed: dict[tuple[str, str], Any] = {
         ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
+        ("numpy", "dtype"): _dtype,
         ("_codecs", "encode"): _encode,
     }
     for package in ("numpy.core", "numpy._core"):  # before and since numpy 2
         allowed[f"{package}.multiarray", "_reconstruct"] = reconstruct
         allowed[f"{package}.multiarray", "scalar"] = scalar
+        allowed[f"{package}.numeric", "_frombuffer"] = frombuffer
     return allowed
 
 
@@ -154,7 +174,7 @@ def load_batch(stream: IO[bytes], what: str) -> tuple[NDArray[np.uint8], NDArray
     try:
         # Keys are bytes in the CIFAR files, which Python 2 wrote, elsewhere text.
         batch = ArrayUnpickler(stream, encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError) as error:
+    except _BROKEN_PICKLE as error:
         raise ValueError(f"{what} is not a batch of images: {error}.") from error
     if isinstance(batch, dict):
         named = {k.decode() if isinstance(k, bytes) else k: batch[k] for k in batch}

@@ -85,6 +85,8 @@ def _coverage(shape: str, radius: float, angle: float, size: int) -> NDArray:
     n = size * _OVERSAMPLING
     axis = ((np.arange(n) + 0.5) / _OVERSAMPLING - 0.5 * size) / radius
     x, y = axis[None, :], -axis[:, None]
+    # A whole turn is none exactly, for rounding decides about points on an edge.
+    angle = np.remainder(angle, 2.0 * np.pi)
     cos, sin = np.cos(angle), np.sin(angle)
     inside = _INSIDE[shape](cos * x + sin * y, cos * y - sin * x)
     blocks = inside.reshape(size, _OVERSAMPLING, size, _OVERSAMPLING)

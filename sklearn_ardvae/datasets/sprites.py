@@ -250,7 +250,8 @@ def make_color_sprites(
 
     References
     ----------
-    .. [1] Jouffroy et al., "Normal-Gamma variational autoencoder" (NGVAE).
+    .. [1] Jouffroy, Giremus, Berthoumieu, Bach, Hugget, "Automatic selection of latent
+       variables in variational auto-encoders" (NGVAE).
     """
     check_option("dtype", dtype, ("float32", "uint8"))
     rows = _COLOR_GRID.rows(subset, random_state)

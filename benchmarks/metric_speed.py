@@ -1,6 +1,7 @@
 """Time the metrics that loop or factorise, against limits on two cores.
 
-    OMP_NUM_THREADS=2 python benchmarks/metric_speed.py
+    python benchmarks/metric_speed.py
+    OMP_NUM_THREADS=2 python benchmarks/metric_speed.py   # if both cores are idle
 
 Prints seconds, the best of `--repeats`, and the limit; exits with 1 if one is exceeded.
 """
@@ -13,7 +14,8 @@ import sys
 import time
 from collections.abc import Callable
 
-# Threads of k-means that wait for work by spinning would slow each other down.
+# On a busy machine two threads are slower than one: they wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np

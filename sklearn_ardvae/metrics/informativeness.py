@@ -106,7 +106,8 @@ def dci_scores(
     estimator : {"gradient_boosting", "random_forest"} or classifier, \
             default="gradient_boosting"
         Classifier of a factor from codes, with ``feature_importances_`` or ``coef_``
-        (absolute values, summed over classes) once fitted. ``"gradient_boosting"``,
+        (absolute values, summed over classes) once fitted; a constant axis has
+        importance 0. ``"gradient_boosting"``,
         scikit-learn's with its defaults, is that of Locatello et al.; it grows 100
         trees for each class, minutes for factors of 40 values. Fast:
         ``"random_forest"``.
@@ -140,10 +141,12 @@ def dci_scores(
     train, test = split_rows(len(codes), n_train, n_test, rng)
     importance = np.empty((codes.shape[1], len(table.sizes)))
     accuracy = np.empty((2, len(table.sizes)))
+    varies = np.ptp(codes[train], axis=0) > 0.0
     for k, labels in _varying(table, train):
         classifier = _classifier(estimator, int(rng.integers(2**31)))
         classifier.fit(codes[train], labels[train])
-        importance[:, k] = _importance(classifier)
+        # A linear classifier may use a constant axis as its intercept.
+        importance[:, k] = np.where(varies, _importance(classifier), 0.0)
         accuracy[:, k] = [
             np.mean(classifier.predict(codes[rows]) == labels[rows])
             for rows in (test, train)

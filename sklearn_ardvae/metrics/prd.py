@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_scalar
+from threadpoolctl import threadpool_limits
 
 from ..training.randomness import draw_seed
 from ._factors import check_counts
@@ -148,7 +149,9 @@ def precision_recall_distribution(
         k_means = MiniBatchKMeans(
             n_clusters, n_init=10, random_state=int(rng.integers(2**31))
         )
-        clusters = k_means.fit_predict(rows)
+        # Batches are small: threads wait for each other more than they work.
+        with threadpool_limits(1, user_api="openmp"):
+            clusters = k_means.fit_predict(rows)
         curves.append(_curve(clusters[:size], clusters[size:], n_clusters, n_angles))
     return PrecisionRecall(*np.mean(curves, axis=0))
 

@@ -54,7 +54,8 @@ def axis_kl(
     >>> axis_kl([[1.0, 0.0]], [[0.0, 0.0]])
     array([0.5, 0. ])
     """
-    mean, log_variance = check_codes(mean, "mean"), check_codes(log_variance)
+    mean = check_codes(mean, "mean")
+    log_variance = check_codes(log_variance, "log_variance")
     if mean.shape != log_variance.shape:
         raise ValueError(
             f"mean has shape {mean.shape}, log_variance {log_variance.shape}; they "

@@ -3,8 +3,16 @@
 from .base import all_estimators
 from .methods.ard_vae import ARDVAE
 from .methods.l0_arm_vae import L0ARMVAE
+from .methods.mask_aae import MaskAAE
 from .relevance import Relevance, decoder_relevance
 
-__all__ = ["ARDVAE", "L0ARMVAE", "Relevance", "all_estimators", "decoder_relevance"]
+__all__ = [
+    "ARDVAE",
+    "L0ARMVAE",
+    "MaskAAE",
+    "Relevance",
+    "all_estimators",
+    "decoder_relevance",
+]
 
 __version__ = "0.1.0.dev0"

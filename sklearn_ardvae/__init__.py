@@ -2,8 +2,19 @@
 
 from .base import all_estimators
 from .methods.ard_vae import ARDVAE
+from .methods.l0_arm_vae import L0ARMVAE
+from .methods.mask_aae import MaskAAE
+from .methods.ng_vae import NGVAE
 from .relevance import Relevance, decoder_relevance
 
-__all__ = ["ARDVAE", "Relevance", "all_estimators", "decoder_relevance"]
+__all__ = [
+    "ARDVAE",
+    "L0ARMVAE",
+    "NGVAE",
+    "MaskAAE",
+    "Relevance",
+    "all_estimators",
+    "decoder_relevance",
+]
 
 __version__ = "0.1.0.dev0"

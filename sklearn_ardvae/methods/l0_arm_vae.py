@@ -209,8 +209,7 @@ class L0ARMVAE(BaseAutoencoder):
     entropy in its place), the KL from N(0, 1) a SUM over axes; both are means over the
     batch. What is minimised is the Lagrangian over its multiplier,
     :math:`R + (\mathrm{KL} + \gamma L_0) / \lambda`: a beta-VAE whose beta
-    :math:`1 / \lambda` is found so that the constraint is met (GECO). Read more in the
-    :ref:`User Guide <l0armvae>`.
+    :math:`1 / \lambda` is found so that the constraint is met (GECO).
 
     Parameters
     ----------

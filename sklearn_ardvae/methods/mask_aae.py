@@ -280,8 +280,7 @@ class MaskAAE(BaseAutoencoder):
 
     Bars are means over the batch. R is a MEAN over batch and features: of the
     squared error over the variance of X, so that 1 is the error of the mean, or, with
-    ``likelihood="bernoulli"``, of the cross entropy. Read more in the
-    :ref:`User Guide <maskaae>`.
+    ``likelihood="bernoulli"``, of the cross entropy.
 
     Parameters
     ----------

@@ -269,8 +269,7 @@ class NGVAE(BaseAutoencoder):
     with shape A(p) and rate B(p) of the precision's posterior, from (3.65, 0.24) to
     (902, 810.9), and :math:`(A_0, B_0) = (8.25, 3.62)`. The squared error is a SUM
     over features (the Bernoulli likelihood puts the cross entropy in its place), the
-    KL a SUM over axes; both are means over the batch. Read more in the
-    :ref:`User Guide <ngvae>`.
+    KL a SUM over axes; both are means over the batch.
 
     Parameters
     ----------

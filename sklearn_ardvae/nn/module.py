@@ -134,6 +134,10 @@ class AutoencoderModule(nn.Module):
     outputs_per_component = 1
     #: Rows that ``start_epoch`` wants to see and the steps must not.
     held_out: HeldOut | None = None
+    #: Whether the loss is comparable from epoch to epoch. While it is not, because a
+    #: method still changes the size of its model, the engine neither lowers the
+    #: learning rate nor stops nor keeps best weights.
+    settled = True
 
     def __init__(
         self,

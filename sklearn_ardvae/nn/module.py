@@ -187,6 +187,10 @@ class AutoencoderModule(nn.Module):
         """Return the variance of each latent axis, shape (n_components,)."""
         return codes.var(0, correction=0)
 
+    def count_active(self) -> Tensor | None:
+        """Return the method's own count for the history, or None for an estimate."""
+        return None
+
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         """Draw codes from the method's own prior, shape (n_rows, n_components)."""
         shape = (n_rows, self.n_components)

@@ -36,6 +36,8 @@ class IRMAEModule(AutoencoderModule):
         As for `AutoencoderModule`.
     n_layers : int
         The number l of layers, without bias, each drawn on its own.
+    variance_threshold : float
+        Axes of a smaller share of the largest variance are not active.
     nuclear_weight : float
         Weight of the nuclear norm of :math:`W_l \cdots W_1` in the loss.
     """
@@ -48,12 +50,14 @@ class IRMAEModule(AutoencoderModule):
         n_components: int,
         *,
         n_layers: int,
+        variance_threshold: float,
         nuclear_weight: float = 0.0,
     ) -> None:
         super().__init__(encoder, decoder, likelihood, n_components)
         layers = (nn.Linear(n_components, n_components, False) for _ in range(n_layers))
         self.layers = nn.Sequential(*layers)
         self.nuclear_weight = nuclear_weight
+        self.variance_threshold = variance_threshold
         self.axes = PrincipalAxes(n_components, n_components, centred=True)
 
     def product(self) -> Tensor:
@@ -90,6 +94,14 @@ class IRMAEModule(AutoencoderModule):
     def finish(self, x: Tensor, generator: torch.Generator) -> None:
         """Take the principal axes from the codes of all rows."""
         self.axes.refit(self.latent, x)
+
+    def is_active(self) -> Tensor:
+        """Return which principal axes have enough variance, bool, (L,)."""
+        variances = self.axes.covariance.diagonal()
+        return variances > self.variance_threshold * variances.max()
+
+    def count_active(self) -> Tensor:
+        return self.is_active().sum()
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         return self.axes.draw(n_rows, generator)
@@ -192,10 +204,11 @@ class IRMAE(BaseAutoencoder):
             likelihood,
             self.n_components,
             n_layers=self.n_linear_layers,
+            variance_threshold=self.variance_threshold,
         )
 
     def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
-        return _by_variance(relevance, module, self.variance_threshold)
+        return _ranked(relevance, module)
 
     def _method_attributes(self, module: IRMAEModule) -> dict[str, Any]:
         return {"component_variance_": _variances(module)}
@@ -289,11 +302,12 @@ class LoRAE(BaseAutoencoder):
             likelihood,
             self.n_components,
             n_layers=1,
+            variance_threshold=self.variance_threshold,
             nuclear_weight=self.nuclear_weight,
         )
 
     def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
-        return _by_variance(relevance, module, self.variance_threshold)
+        return _ranked(relevance, module)
 
     def _method_attributes(self, module: IRMAEModule) -> dict[str, Any]:
         return {"component_variance_": _variances(module)}
@@ -303,10 +317,7 @@ def _variances(module: IRMAEModule) -> NDArray:
     return module.axes.covariance.diagonal().cpu().numpy().clip(0.0)
 
 
-def _by_variance(
-    relevance: NDArray, module: IRMAEModule, threshold: float
-) -> NDArray[np.intp]:
-    """Return the axes of enough variance, most relevant first."""
-    variances = _variances(module)
+def _ranked(relevance: NDArray, module: IRMAEModule) -> NDArray[np.intp]:
+    """Return the active axes, most relevant first."""
     order = np.argsort(-relevance, kind="stable")
-    return order[variances[order] > threshold * variances.max()]
+    return order[module.is_active().cpu().numpy()[order]]

@@ -101,6 +101,9 @@ class RRAEModule(AutoencoderModule):
         size = x.square().sum() + _TINY
         return 100.0 * ((losses.sum() + _TINY) / size).sqrt()
 
+    def count_active(self) -> Tensor:
+        return self.axes.rank_
+
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         return self.axes.draw(n_rows, generator)
 
@@ -126,6 +129,7 @@ class RRAEModule(AutoencoderModule):
             self._change_rank(self.search.next_rank(self.axes.rank, total / n_rows))
         self.axes.forget(epoch.streaming)
 
+    @torch.no_grad()
     def _change_rank(self, rank: int) -> None:
         if rank < self.axes.rank:
             weights = self.named_parameters()

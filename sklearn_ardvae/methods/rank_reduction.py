@@ -1,7 +1,6 @@
 """RRAE and VRRAE: autoencoders whose bottleneck is the rank of a large code.
 
-Mounayer et al.: "Rank Reduction Autoencoders", arXiv 2405.13980, and "Variational Rank
-Reduction Autoencoders", arXiv 2505.09458.
+Mounayer et al., arXiv 2405.13980 (RRAE) and arXiv 2505.09458 (VRRAE).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from ..base import BaseAutoencoder, SharedParameters
 from ..nn.likelihoods import Likelihood
 from ..nn.low_rank import PrincipalAxes, RankSearch, align, batch_axes, truncate
 from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Noise
-from ..nn.variational import VariationalModule
+from ..nn.variational import _LOG_VARIANCE_RANGE, VariationalModule
 
 __all__ = ["RRAE", "VRRAE"]
 
@@ -28,7 +27,6 @@ __all__ = ["RRAE", "VRRAE"]
 _TINY = 1e-30
 # Where the kept and the discarded spectrum cross, the exact gradient is infinite.
 _SMALLEST_GAP = 1e-4
-_LOG_VARIANCE_RANGE = (-20.0, 10.0)
 
 
 class RRAEModule(AutoencoderModule):
@@ -46,8 +44,6 @@ class RRAEModule(AutoencoderModule):
         Whether the basis is that of the codes, or the first k unit vectors.
     basis : {"all_rows", "batches"}
         Where the basis after training comes from.
-    **kwargs
-        For the other base of a subclass.
     """
 
     def __init__(
@@ -107,8 +103,6 @@ class RRAEModule(AutoencoderModule):
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         return self.axes.draw(n_rows, generator)
 
-    # --- what changes between epochs ----------------------------------------------
-
     def recorded(self, terms: LossTerms, n_rows: int) -> LossTerms:
         """Return `terms`, after adding them to those of the epoch."""
         if self.training:
@@ -142,7 +136,12 @@ class RRAEModule(AutoencoderModule):
             self._last_good = None
 
     def finish(self, x: Tensor, generator: torch.Generator) -> None:
-        """Take the basis from the codes of all rows, with the final weights."""
+        """Take the basis from the codes of all rows, with the final weights.
+
+        A trial of a smaller rank that training left undecided is called off.
+        """
+        if self._last_good is not None:
+            self._change_rank(int(self.search.held))
         rows_per_projector = None
         if self.basis == "batches":
             order = torch.randperm(len(x), generator=generator, device=x.device)
@@ -258,7 +257,7 @@ class RRAE(BaseAutoencoder):
         The bottleneck k in [1, n_components], or ``"adaptive"``: the smallest rank
         that costs no accuracy, found while training. A `batch_size` of at least 2k is
         advised; batches of k rows or fewer are not truncated.
-    rank_tolerance : float, default=0.1
+    rank_tolerance : float, default=0.2
         Relative rise of the training loss, >= 0, at which a smaller rank is still
         accepted. Only for ``rank="adaptive"``.
     svd : bool, default=True
@@ -290,18 +289,18 @@ class RRAE(BaseAutoencoder):
 
     Paper: truncated SVD of the raw, not centred, code; relative error; projection on
     one basis after training. Code: the form of the loss, ``basis="batches"``.
-    Ours: the gradient of the truncation, written with projectors, which exists for
-    equal singular values; the gap between the kept and the discarded spectrum is
-    taken to be at least 1e-4 of the largest; the basis by the Gram matrix of all
-    codes; validation rows are projected on the basis of the epoch, as new data are.
-    The search for the rank follows the idea of the published adaptive scheme
-    (shrink while the loss stays below its settled value, else go back), but by epochs,
-    and by halves before single steps; until it is over, the learning rate is kept and
-    training does not stop early.
-    Known to fail: batches that span different subspaces (small ones above all) leave
-    the decoder with codes after training that it has not seen; the linear rank of
-    the code can exceed the dimension of the data, since a curved manifold need not
-    become flat in the code.
+    Ours: the gradient of the truncation by projectors, which exists for equal
+    singular values (gaps to the discarded ones: at least 1e-4 of the largest square);
+    the basis by the Gram matrix of all codes; validation rows are projected on the
+    basis of the epoch, as new data are. The search for the rank has the idea of the
+    published adaptive scheme (shrink while the loss stays below its settled value,
+    else go back), but by epochs, and by halves before single steps; meanwhile the
+    learning rate stays and training does not stop early. A budget that ends during a
+    trial leaves the last rank that held.
+    Known to fail: after training the decoder sees codes that it has not seen, if
+    batches (small ones above all) span different subspaces; a tolerance below the
+    noise of the loss keeps too many axes (0.1 gave 4 for a manifold of dimension 3);
+    the linear rank exceeds the dimension where a manifold stays curved in the code.
 
     References
     ----------
@@ -333,7 +332,7 @@ class RRAE(BaseAutoencoder):
         n_components: int = 128,
         rank: Literal["adaptive"] | int = "adaptive",
         *,
-        rank_tolerance: float = 0.1,
+        rank_tolerance: float = 0.2,
         svd: bool = True,
         basis: Literal["all_rows", "batches"] = "all_rows",
         **shared: Unpack[SharedParameters],
@@ -402,9 +401,7 @@ class VRRAE(RRAE):
     n_components : int, default=128
         Width L of the large code, and the largest rank.
     rank : "adaptive" or int, default="adaptive"
-        The bottleneck k in [1, n_components], or ``"adaptive"``: the smallest rank
-        that costs no accuracy, found while training. A `batch_size` of at least 2k is
-        advised; batches of k rows or fewer are not truncated.
+        As for `RRAE`.
     beta : float, default=0.03
         Weight of the KL term, >= 0. 0 is the paper's ablation; the paper's values, 1e-6
         to 1e-3, favour reconstruction over codes that look like the prior, and over
@@ -414,17 +411,14 @@ class VRRAE(RRAE):
         ablation RRAE + VAE.
     kl_reduction : {"sum", "mean"}, default="sum"
         Over the rows of the batch.
-    rank_tolerance : float, default=0.1
-        Relative rise of the training loss, >= 0, at which a smaller rank is still
-        accepted. Only for ``rank="adaptive"``.
+    rank_tolerance : float, default=0.2
+        As for `RRAE`.
     svd : bool, default=True
         False drops the SVD and puts the first k of the L outputs of the encoder in
         its place, the paper's ablation VAE (f = I), and with ``mean_map="linear"``
         its VAE. Needs an int `rank`.
     basis : {"all_rows", "batches"}, default="all_rows"
-        The basis after training: left singular vectors of the codes of all rows, or,
-        as the published code has it, leading eigenvectors of the mean of the
-        projectors on the bases of batches, which ignores singular values.
+        As for `RRAE`.
     %(shared_parameters)s
 
     Attributes
@@ -441,8 +435,7 @@ class VRRAE(RRAE):
     -----
     `transform` returns posterior means of the k coefficients. ``density="prior"`` of
     `sample` is N(0, I), which the codes follow only where beta is large enough; the
-    paper generates with ``density="gmm"``. `score_samples` is the evidence of the
-    model after training, with the basis of all rows.
+    paper generates with ``density="gmm"``. `score` is the evidence at the final basis.
 
     Paper: section 3; f = identity. The paper prints the KL with the opposite sign
     and divided by N; the published code's sign and sum are used.
@@ -487,19 +480,13 @@ class VRRAE(RRAE):
         *,
         mean_map: Literal["identity", "linear"] = "identity",
         kl_reduction: Literal["sum", "mean"] = "sum",
-        rank_tolerance: float = 0.1,
+        rank_tolerance: float = 0.2,
         svd: bool = True,
         basis: Literal["all_rows", "batches"] = "all_rows",
         **shared: Unpack[SharedParameters],
     ) -> None:
-        super().__init__(
-            n_components,
-            rank,
-            rank_tolerance=rank_tolerance,
-            svd=svd,
-            basis=basis,
-            **shared,
-        )
+        own = {"rank_tolerance": rank_tolerance, "svd": svd, "basis": basis}
+        super().__init__(n_components, rank, **own, **shared)
         self.beta = beta
         self.mean_map = mean_map
         self.kl_reduction = kl_reduction

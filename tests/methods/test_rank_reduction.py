@@ -227,6 +227,20 @@ class TestRankSearchInTraining:
         assert model.axes.rank == 4
         assert model.settled
 
+    def test_a_trial_that_the_budget_cuts_short_is_called_off(self):
+        model = identity(RRAEModule, n=4, rank=4, rank_tolerance=0.1)
+        model.decoder = nn.Linear(4, 4)
+        for index in range(11):
+            model.epoch_loss.copy_(torch.tensor([10.0, 10.0]))
+            start(model, index)
+        assert model.axes.rank == 2
+        kept = model.decoder.weight.detach().clone()
+        nn.init.zeros_(model.decoder.weight)
+        model.finish(torch.randn(9, 4), torch.Generator())
+        assert model.axes.rank == 4
+        assert torch.equal(model.decoder.weight, kept)
+        assert not model.settled
+
     @pytest.mark.parametrize("cls", [RRAE, VRRAE])
     def test_it_stops_at_2_on_a_shifted_sine(self, cls):
         x = sine_shift()

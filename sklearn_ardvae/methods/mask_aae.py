@@ -29,6 +29,8 @@ __all__ = ["MaskAAE"]
 # Beyond it the mask is 1 to 5e-5 and its slope, exp(-t), too flat to come back.
 _LARGEST_LOGIT = 10.0
 _INITIAL_LOGITS = 5.0
+# Errors relative to less than this have squared gradients that overflow float32.
+_SMALLEST_VARIANCE = 1e-16
 # Rows on which collapse is looked for, and which the scale of X is taken from.
 _GUARD_ROWS = 1024
 
@@ -130,7 +132,7 @@ class MaskAAEModule(AutoencoderModule):
         x = epoch.held_out
         if epoch.index == 0 and not self.likelihood.logits:
             variance = x.var(0, correction=0).mean()
-            self.scale.copy_(torch.where(variance > 0.0, variance, 1.0))
+            self.scale.copy_(torch.where(variance > _SMALLEST_VARIANCE, variance, 1.0))
         budget = self.n_epochs if epoch.streaming else epoch.n_epochs
         progress = min(1.0, epoch.index / (self.schedule_share * budget))
         planned = self.smallest_polarisation * 2.0 ** math.floor(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 import textwrap
 
 __all__ = ["fill_docstring"]
@@ -128,5 +130,19 @@ def fill_docstring(cls: type) -> None:
         text = text.strip()
         for fact, value in facts.items():
             text = text.replace(f"%({fact})s", value)
+        text = _with_own_defaults(text, signature)
         doc = doc.replace(f"%({name})s", text)
     cls.__doc__ = textwrap.dedent(doc)
+
+
+def _with_own_defaults(text: str, signature: inspect.Signature) -> str:
+    """Put the defaults of a method that has some of its own."""
+
+    def corrected(line: re.Match) -> str:
+        parameter = signature.parameters.get(line["name"])
+        if parameter is None or ast.literal_eval(line["stated"]) == parameter.default:
+            return line[0]
+        return f"{line['start']}{parameter.default!r}"
+
+    pattern = r"^(?P<start>(?P<name>\w+) : .*default=)(?P<stated>.+)$"
+    return re.sub(pattern, corrected, text, flags=re.MULTILINE)

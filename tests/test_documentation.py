@@ -8,6 +8,8 @@ import pytest
 from estimator_table import CLASSES, IDS, fast
 
 import sklearn_ardvae
+import sklearn_ardvae.datasets
+import sklearn_ardvae.metrics
 from sklearn_ardvae._parameters import SharedParameters, SharedParametersMixin
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +32,20 @@ def entries(text):
 @pytest.mark.parametrize("name", sklearn_ardvae.__all__)
 def test_public_names_are_listed(file, name):
     assert f"`{name}`" in (ROOT / file).read_text()
+
+
+ROOMS = (sklearn_ardvae.datasets, sklearn_ardvae.metrics)
+IN_ROOMS = [(room, name) for room in ROOMS for name in room.__all__]
+
+
+@pytest.mark.parametrize(("room", "name"), IN_ROOMS, ids=[name for _, name in IN_ROOMS])
+def test_data_sets_and_metrics_are_documented(room, name):
+    assert f"| `{name}` |" in (ROOT / "docs/api.md").read_text()
+    function = getattr(room, name)
+    if inspect.isfunction(function):
+        documented = sections(function)["Parameters"]
+        for parameter in inspect.signature(function).parameters:
+            assert re.search(rf"\b{parameter}\b", documented), parameter
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=IDS)

@@ -137,6 +137,10 @@ class AutoencoderModule(nn.Module):
     outputs_per_component = 1
     #: Rows that ``start_epoch`` wants to see and the steps must not.
     held_out: HeldOut | None = None
+    #: Whether the loss is comparable from epoch to epoch. While it is not, because a
+    #: method still changes the size of its model, the engine neither lowers the
+    #: learning rate nor stops nor keeps best weights.
+    settled = True
 
     def __init__(
         self,
@@ -185,6 +189,10 @@ class AutoencoderModule(nn.Module):
     def component_variance(self, codes: Tensor) -> Tensor:
         """Return the variance of each latent axis, shape (n_components,)."""
         return codes.var(0, correction=0)
+
+    def count_active(self) -> Tensor | None:
+        """Return the method's own count for the history, or None for an estimate."""
+        return None
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         """Draw codes from the method's own prior, shape (n_rows, n_components)."""

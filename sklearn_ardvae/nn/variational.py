@@ -10,10 +10,10 @@ from .divergences import gaussian_kl
 from .likelihoods import Likelihood
 from .module import AutoencoderModule, LossTerms
 
-__all__ = ["VariationalModule"]
+__all__ = ["LOG_VARIANCE_RANGE", "VariationalModule"]
 
 # Beyond these, exp(log variance) leaves float32's comfortable range.
-_LOG_VARIANCE_RANGE = (-20.0, 10.0)
+LOG_VARIANCE_RANGE = (-20.0, 10.0)
 
 
 class VariationalModule(AutoencoderModule):
@@ -52,7 +52,7 @@ class VariationalModule(AutoencoderModule):
         """Return mean and log variance of q(z|x), each (n_rows, n_components)."""
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
         # Clamps as `clamp` does, at less than half its price.
-        return mean, F.hardtanh(log_variance, *_LOG_VARIANCE_RANGE)
+        return mean, F.hardtanh(log_variance, *LOG_VARIANCE_RANGE)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]

@@ -50,11 +50,17 @@ class ConvergenceMonitor(Callback):
         self.tol = tol
 
     def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        self._start_anew()
+
+    def _start_anew(self) -> None:
         self.best_loss_ = self.lowest_loss_ = float("inf")
         self.best_state_: dict[str, Tensor] | None = None
         self.epochs_since_best_ = self.epochs_since_cut_ = 0
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        if not net.module_.settled:
+            self._start_anew()
+            return
         record = net.history[-1]
         loss = record.get("valid_loss", record["train_loss"])
         if loss < self.lowest_loss_:

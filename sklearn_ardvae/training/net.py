@@ -353,7 +353,10 @@ class AutoencoderNet(NeuralNet):
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
 
     def _estimate_n_active(self) -> Tensor:
-        """Return a quick estimate of the active count, brought up every few epochs."""
+        """Return the module's own count, or an estimate of every few epochs."""
+        own = self.module_.count_active()
+        if own is not None:
+            return own
         if (len(self.history) - 1) % _PROBE_EVERY == 0:
             with torch.no_grad():
                 codes = self.module_.encode(self.probe_)

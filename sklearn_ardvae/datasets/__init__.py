@@ -1,0 +1,36 @@
+"""Data sets: published ones from their files, rendered ones, and known manifolds.
+
+``fetch_*`` read published files, downloading them if need be; ``make_*`` draw their
+data here. All return a :class:`sklearn.utils.Bunch`.
+"""
+
+from sklearn_ardvae.datasets.celeba import fetch_celeba
+from sklearn_ardvae.datasets.digits import fetch_fashion_mnist, fetch_mnist
+from sklearn_ardvae.datasets.factor_files import fetch_3dshapes, fetch_dsprites
+from sklearn_ardvae.datasets.manifolds import make_manifold, make_network_manifold
+from sklearn_ardvae.datasets.photographs import fetch_cifar10, fetch_imagenet32
+from sklearn_ardvae.datasets.shapes3d import make_shapes3d
+from sklearn_ardvae.datasets.sprites import (
+    make_color_sprites,
+    make_irmae_shapes,
+    make_sprites,
+)
+from sklearn_ardvae.datasets.synthetic import make_gaussian_bumps, make_shift
+
+__all__ = [
+    "fetch_3dshapes",
+    "fetch_celeba",
+    "fetch_cifar10",
+    "fetch_dsprites",
+    "fetch_fashion_mnist",
+    "fetch_imagenet32",
+    "fetch_mnist",
+    "make_color_sprites",
+    "make_gaussian_bumps",
+    "make_irmae_shapes",
+    "make_manifold",
+    "make_network_manifold",
+    "make_shapes3d",
+    "make_shift",
+    "make_sprites",
+]

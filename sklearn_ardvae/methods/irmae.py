@@ -1,0 +1,322 @@
+"""IRMAE and LoRAE: low rank of the code by linear layers between encoder and decoder.
+
+Jing, Zbontar, LeCun: "Implicit Rank-Minimizing Autoencoder", NeurIPS 2020,
+arXiv 2010.00679. Mounayer et al.: "Rank Reduction Autoencoders", arXiv 2405.13980.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, Unpack
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .._sklearn_compat import Interval
+from ..base import BaseAutoencoder, SharedParameters
+from ..nn.likelihoods import Likelihood
+from ..nn.low_rank import PrincipalAxes, nuclear_norm
+from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Noise
+
+__all__ = ["IRMAE", "LoRAE"]
+
+
+class IRMAEModule(AutoencoderModule):
+    r"""An autoencoder with square linear layers in the path of the code.
+
+    .. math:: \bar z = W_l \cdots W_1 E(x), \qquad \hat x = D(\bar z)
+
+    Codes are the PCA coordinates of :math:`\bar z`.
+
+    Parameters
+    ----------
+    encoder, decoder, likelihood, n_components
+        As for `AutoencoderModule`.
+    n_layers : int
+        The number l of layers, without bias, each drawn on its own.
+    variance_threshold : float
+        Axes of a smaller share of the largest variance are not active.
+    nuclear_weight : float
+        Weight of the nuclear norm of :math:`W_l \cdots W_1` in the loss.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        n_components: int,
+        *,
+        n_layers: int,
+        variance_threshold: float,
+        nuclear_weight: float = 0.0,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood, n_components)
+        layers = (nn.Linear(n_components, n_components, False) for _ in range(n_layers))
+        self.layers = nn.Sequential(*layers)
+        self.nuclear_weight = nuclear_weight
+        self.variance_threshold = variance_threshold
+        self.axes = PrincipalAxes(n_components, n_components, centred=True)
+
+    def product(self) -> Tensor:
+        """Return the one matrix that the layers amount to, (L, L)."""
+        product = self.layers[0].weight
+        for layer in self.layers[1:]:
+            product = layer.weight @ product
+        return product
+
+    def latent(self, x: Tensor) -> Tensor:
+        """Return the code after the linear layers, in its own coordinates."""
+        return self.layers(self.encoder(x))
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.axes.project(self.latent(x))
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.likelihood.mean(self.decoder(self.axes.expand(z)))
+
+    def loss(self, x: Tensor, noise: Noise) -> LossTerms:
+        latent = self.latent(x)
+        if self.training:
+            self.axes.observe(latent)
+        error = self.likelihood.reconstruction(x, self.decoder(latent)).mean()
+        parts = {"reconstruction": error}
+        if self.nuclear_weight == 0.0:
+            return LossTerms(error, parts)
+        parts["nuclear_norm"] = nuclear_norm(self.product())
+        return LossTerms(error + self.nuclear_weight * parts["nuclear_norm"], parts)
+
+    def start_epoch(self, epoch: EpochStart) -> None:
+        self.axes.forget(epoch.streaming)
+
+    def finish(self, x: Tensor, generator: torch.Generator) -> None:
+        """Take the principal axes from the codes of all rows."""
+        self.axes.refit(self.latent, x)
+
+    def is_active(self) -> Tensor:
+        """Return which principal axes have enough variance, bool, (L,)."""
+        variances = self.axes.covariance.diagonal()
+        return variances > self.variance_threshold * variances.max()
+
+    def count_active(self) -> Tensor:
+        return self.is_active().sum()
+
+    def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        return self.axes.draw(n_rows, generator)
+
+
+class IRMAE(BaseAutoencoder):
+    r"""Autoencoder whose code gets a low rank from extra linear layers.
+
+    Gradient descent on a product of matrices prefers products of low rank. A few
+    square linear layers after the encoder, which add nothing to what the network can
+    represent, therefore leave the code in as few directions as the data need.
+
+    .. math::
+        \text{loss} = \frac1B \sum_{i=1}^B \|x_i - D(W_l \cdots W_1 E(x_i))\|^2
+
+    a SUM over features without 1/2 (the Bernoulli likelihood puts the cross entropy
+    in its place), a mean over the batch.
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        Width L of the code.
+    n_linear_layers : int, default=4
+        Number l of linear layers, >= 1, without bias. More push harder towards low
+        rank, and train more slowly: each shrinks the signal by the root of 3 at first.
+    variance_threshold : float, default=0.01
+        An axis is active when its variance exceeds this share of the largest, in
+        [0, 1).
+    %(shared_parameters)s
+
+    Attributes
+    ----------
+    component_variance_ : ndarray of shape (n_components,)
+        Variances of the training codes along their principal axes, descending: the
+        plot from which the paper reads the rank.
+    %(shared_attributes)s
+
+    See Also
+    --------
+    LoRAE : With an explicit penalty on the rank.
+    RRAE : With a hard limit on the rank.
+
+    Notes
+    -----
+    `transform` returns PCA coordinates of the code after the linear layers, so that
+    active directions are axes; with ``output_components="all"`` in descending order of
+    variance. ``density="prior"`` of `sample` is the paper's Gaussian with the mean and
+    covariance of the training codes; ``"gmm"`` is its other choice.
+
+    Paper: the layers, independent draws, squared error, Gaussian or mixture for
+    generation. It averages the squared error over features as well (Adam does not
+    mind) and reads the rank off a plot.
+    Ours: the threshold on variances; the defaults for network and training.
+    Known to fail: the implicit bias is a matter of optimisation, so that learning rate,
+    length of training, weight decay and Adam itself change the count; directions decay
+    slowly, and short training counts too many; the rank is linear, and exceeds the
+    dimension where the code of a curved manifold is curved.
+
+    References
+    ----------
+    Jing, Zbontar, LeCun: Implicit Rank-Minimizing Autoencoder, arXiv 2010.00679.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ardvae import IRMAE
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 10))
+    >>> model = IRMAE(n_components=8, random_state=0).fit(X)
+    >>> model.n_active_components_
+    2
+    """
+
+    _module_class = IRMAEModule
+
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "n_linear_layers": [Interval(Integral, 1, None, closed="left")],
+        "variance_threshold": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 128,
+        n_linear_layers: int = 4,
+        *,
+        variance_threshold: float = 0.01,
+        **shared: Unpack[SharedParameters],
+    ) -> None:
+        super().__init__(n_components, **shared)
+        self.n_linear_layers = n_linear_layers
+        self.variance_threshold = variance_threshold
+
+    def _make_module(
+        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
+    ) -> IRMAEModule:
+        return IRMAEModule(
+            encoder,
+            decoder,
+            likelihood,
+            self.n_components,
+            n_layers=self.n_linear_layers,
+            variance_threshold=self.variance_threshold,
+        )
+
+    def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
+        return _ranked(relevance, module)
+
+    def _method_attributes(self, module: IRMAEModule) -> dict[str, Any]:
+        return {"component_variance_": _variances(module)}
+
+
+class LoRAE(BaseAutoencoder):
+    r"""Autoencoder with a nuclear-norm penalty on a linear layer in the code.
+
+    .. math::
+        \text{loss} = \frac1B \sum_{i=1}^B \|x_i - D(W E(x_i))\|^2
+        + \lambda \, \|W\|_*
+
+    The squared error is a SUM over features without 1/2 (the Bernoulli likelihood puts
+    the cross entropy in its place) and a mean over the batch; the nuclear norm is the
+    SUM of the singular values of the (L, L) matrix W.
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        Width L of the code.
+    nuclear_weight : float, default=0.01
+        The weight lambda, > 0. Where the squared error is averaged over D features
+        as well, the same penalty is lambda / D.
+    variance_threshold : float, default=0.01
+        An axis is active when its variance exceeds this share of the largest, in
+        [0, 1).
+    %(shared_parameters)s
+
+    Attributes
+    ----------
+    component_variance_ : ndarray of shape (n_components,)
+        Variances of the training codes along their principal axes, descending.
+    %(shared_attributes)s
+
+    See Also
+    --------
+    IRMAE : Low rank without a penalty.
+
+    Notes
+    -----
+    Codes, count and generation as in `IRMAE`.
+
+    Papers: one linear layer and the nuclear norm of its matrix. In the code published
+    with RRAE the layer is not applied, so that its penalty acts on nothing; here it is
+    in the path. Ours: the weight's default; the threshold on variances.
+    Known to fail: encoder and decoder can take over the scale that the penalty takes
+    from W, so that lambda does not say how many directions remain; the rank is linear.
+
+    References
+    ----------
+    Mounayer et al.: Rank Reduction Autoencoders, arXiv 2405.13980 (comparison).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ardvae import LoRAE
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 10))
+    >>> model = LoRAE(n_components=8, random_state=0).fit(X)
+    >>> model.n_active_components_
+    2
+    """
+
+    _module_class = IRMAEModule
+
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "nuclear_weight": [Interval(Real, 0, None, closed="neither")],
+        "variance_threshold": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 128,
+        nuclear_weight: float = 0.01,
+        *,
+        variance_threshold: float = 0.01,
+        **shared: Unpack[SharedParameters],
+    ) -> None:
+        super().__init__(n_components, **shared)
+        self.nuclear_weight = nuclear_weight
+        self.variance_threshold = variance_threshold
+
+    def _make_module(
+        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
+    ) -> IRMAEModule:
+        return IRMAEModule(
+            encoder,
+            decoder,
+            likelihood,
+            self.n_components,
+            n_layers=1,
+            variance_threshold=self.variance_threshold,
+            nuclear_weight=self.nuclear_weight,
+        )
+
+    def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
+        return _ranked(relevance, module)
+
+    def _method_attributes(self, module: IRMAEModule) -> dict[str, Any]:
+        return {"component_variance_": _variances(module)}
+
+
+def _variances(module: IRMAEModule) -> NDArray:
+    return module.axes.covariance.diagonal().cpu().numpy().clip(0.0)
+
+
+def _ranked(relevance: NDArray, module: IRMAEModule) -> NDArray[np.intp]:
+    """Return the active axes, most relevant first."""
+    order = np.argsort(-relevance, kind="stable")
+    return order[module.is_active().cpu().numpy()[order]]

@@ -1,0 +1,498 @@
+"""RRAE and VRRAE: autoencoders whose bottleneck is the rank of a large code.
+
+Mounayer et al., arXiv 2405.13980 (RRAE) and arXiv 2505.09458 (VRRAE).
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .._sklearn_compat import Interval, StrOptions
+from ..base import BaseAutoencoder, SharedParameters
+from ..nn.likelihoods import Likelihood
+from ..nn.low_rank import PrincipalAxes, RankSearch, align, batch_axes, truncate
+from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Noise
+from ..nn.variational import LOG_VARIANCE_RANGE, VariationalModule
+
+__all__ = ["RRAE", "VRRAE"]
+
+# Below it a squared norm is rounding: the gradient of its root stays finite.
+_TINY = 1e-30
+# Where the kept and the discarded spectrum cross, the exact gradient is infinite.
+_SMALLEST_GAP = 1e-4
+
+
+class RRAEModule(AutoencoderModule):
+    r"""The truncated code of RRAE (eq. 3), its loss, and the search for its rank.
+
+    Parameters
+    ----------
+    encoder, decoder, likelihood, n_components
+        As for `AutoencoderModule`; ``n_components`` is the width L of the large code.
+    rank : int
+        The bottleneck k, or where the search starts.
+    rank_tolerance : float or None
+        Of `RankSearch`; None keeps the rank.
+    svd : bool
+        Whether the basis is that of the codes, or the first k unit vectors.
+    basis : {"all_rows", "batches"}
+        Where the basis after training comes from.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        n_components: int,
+        *,
+        rank: int,
+        rank_tolerance: float | None,
+        svd: bool,
+        basis: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood, n_components, **kwargs)
+        self.svd, self.basis = svd, basis
+        self.axes = PrincipalAxes(n_components, rank, centred=False, fixed=not svd)
+        self.search = None if rank_tolerance is None else RankSearch(rank_tolerance)
+        self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float64))
+        self._batch_rows = 2
+        self._last_good: dict[str, Tensor] | None = None
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.axes.project(self.encoder(x))
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.likelihood.mean(self.decoder(self.axes.expand(z)))
+
+    def loss(self, x: Tensor, noise: Noise) -> LossTerms:
+        y = self.encoder(x)
+        if self.training:
+            self.axes.observe(y)
+            y = self.truncated(y)
+        else:
+            y = self.axes.expand(self.axes.project(y))
+        error = self.error(x, self.decoder(y))
+        return self.recorded(LossTerms(error, {"reconstruction": error}), len(x))
+
+    def truncated(self, y: Tensor) -> Tensor:
+        """Return the code of a training batch at rank k."""
+        if self.svd:
+            return truncate(y, self.axes.rank, _SMALLEST_GAP)
+        return self.axes.expand(self.axes.project(y))
+
+    def error(self, x: Tensor, output: Tensor) -> Tensor:
+        """Return 100 times the relative Frobenius error, or the cross entropy."""
+        losses = self.likelihood.reconstruction(x, output)
+        if self.likelihood.logits:
+            return losses.mean()
+        size = x.square().sum() + _TINY
+        return 100.0 * ((losses.sum() + _TINY) / size).sqrt()
+
+    def count_active(self) -> Tensor:
+        return self.axes.rank_
+
+    def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        return self.axes.draw(n_rows, generator)
+
+    def recorded(self, terms: LossTerms, n_rows: int) -> LossTerms:
+        """Return `terms`, after adding them to those of the epoch."""
+        if self.training:
+            self._batch_rows = max(self._batch_rows, n_rows)
+            total = terms.total.detach().double() * n_rows
+            self.epoch_loss += torch.stack((total, torch.full_like(total, n_rows)))
+        return terms
+
+    @property
+    def settled(self) -> bool:
+        """Whether no search for the rank is going on."""
+        return self.search is None or bool(self.search.is_over)
+
+    def start_epoch(self, epoch: EpochStart) -> None:
+        total, n_rows = self.epoch_loss.tolist()
+        self.epoch_loss.zero_()
+        if not self.settled and n_rows > 0:
+            self._change_rank(self.search.next_rank(self.axes.rank, total / n_rows))
+        self.axes.forget(epoch.streaming)
+
+    @torch.no_grad()
+    def _change_rank(self, rank: int) -> None:
+        if rank < self.axes.rank:
+            weights = self.named_parameters()
+            self._last_good = {name: p.detach().clone() for name, p in weights}
+        elif rank > self.axes.rank and self._last_good is not None:
+            for name, parameter in self.named_parameters():
+                parameter.copy_(self._last_good[name])
+        self.axes.set_rank(rank)
+        if self.settled:
+            self._last_good = None
+
+    def finish(self, x: Tensor, generator: torch.Generator) -> None:
+        """Take the basis from the codes of all rows, with the final weights.
+
+        A trial of a smaller rank that training left undecided is called off.
+        """
+        if self._last_good is not None:
+            self._change_rank(int(self.search.held))
+        rows_per_projector = None
+        if self.basis == "batches":
+            order = torch.randperm(len(x), generator=generator, device=x.device)
+            x, rows_per_projector = x[order], self._batch_rows
+        self.axes.refit(self.encoder, x, rows_per_projector=rows_per_projector)
+
+
+class VRRAEModule(RRAEModule, VariationalModule):
+    r"""RRAE with sampled coefficients (VRRAE, section 3).
+
+    Parameters
+    ----------
+    encoder, decoder, likelihood, n_components, beta, rank, rank_tolerance, svd, basis
+        As for `RRAEModule` and `VariationalModule`.
+    mean_map : {"identity", "linear"}
+        The map f from coefficients to posterior means.
+    kl_reduction : {"sum", "mean"}
+        Over the rows of a batch, in the loss.
+    """
+
+    outputs_per_component = 1
+
+    def __init__(
+        self, *networks: Any, mean_map: str, kl_reduction: str, **kwargs: Any
+    ) -> None:
+        super().__init__(*networks, **kwargs)
+        rank = self.axes.rank
+        self.mean_map = nn.Linear(rank, rank) if mean_map == "linear" else None
+        self.log_variance_map = nn.Linear(rank, rank)
+        self.kl_reduction = kl_reduction
+
+    def heads(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        """Return posterior mean and log variance given coefficients.
+
+        Shapes (n_rows, n_components); N(0, 1), the prior, beyond the rank.
+        """
+        kept = torch.arange(self.n_components, device=a.device) < self.axes.rank_
+
+        def mapped(linear: nn.Linear) -> Tensor:
+            values = linear(a[:, : linear.in_features])
+            return kept * F.pad(values, (0, self.n_components - values.shape[1]))
+
+        mean = a if self.mean_map is None else mapped(self.mean_map)
+        log_variance = mapped(self.log_variance_map)
+        return mean, F.hardtanh(log_variance, *LOG_VARIANCE_RANGE)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.heads(self.axes.project(self.encoder(x)))
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.posterior(x)[0]
+
+    def elbo_terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.posterior(x)
+        z = self.reparametrise(mean, log_variance, noise)
+        output = self.decoder(self.axes.expand(z))
+        reconstruction = self.likelihood.reconstruction(x, output)
+        return reconstruction, self.kl(mean, log_variance, z)
+
+    def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
+        y = self.encoder(x)
+        basis = self.axes.basis
+        if self.training:
+            self.axes.observe(y)
+            y, basis = self.truncated(y), self.batch_basis(y)
+        else:
+            y = self.axes.expand(self.axes.project(y))
+        a = y @ basis
+        mean, log_variance = self.heads(a)
+        # y is a @ basis.T; written so, its gradient is that of the truncation, which
+        # needs no derivative of single singular vectors.
+        shift = mean - a + torch.exp(0.5 * log_variance) * noise
+        error = self.error(x, self.decoder(y + shift @ basis.T))
+        kl = self.kl(mean, log_variance, mean)
+        weighted = kl.sum() if self.kl_reduction == "sum" else kl.mean()
+        parts = {"reconstruction": error, "kl": kl.mean()}
+        return self.recorded(LossTerms(error + self.beta * weighted, parts), len(x))
+
+    def batch_basis(self, y: Tensor) -> Tensor:
+        """Return the axes of a batch, turned to those of the last epoch."""
+        if not self.svd:
+            return self.axes.basis
+        rank = self.axes.rank
+        axes = align(batch_axes(y, rank), self.axes.basis[:, :rank])
+        return F.pad(axes, (0, self.n_components - rank))
+
+    def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        return self.draw_noise(n_rows, generator)
+
+
+class RRAE(BaseAutoencoder):
+    r"""Autoencoder whose bottleneck is the rank of a large code.
+
+    The encoder puts out L numbers for each sample; the codes of a batch, as a matrix,
+    are cut down to rank k by a truncated SVD before they are decoded. After training
+    the batch's singular vectors give way to the basis U of all codes, and a sample is
+    described by k coefficients :math:`a = U^\top y`, sorted by their singular values.
+
+    .. math::
+        \text{loss} = 100 \, \frac{\|X - D(\bar Y)\|_F}{\|X\|_F}, \qquad
+        \bar Y = P_k \, Y, \quad Y = E(X)
+
+    Both Frobenius norms are over the WHOLE batch, features and samples, and are not
+    squared: the loss is a relative error in percent, and no mean over samples. (With
+    ``likelihood="bernoulli"`` the cross entropy takes its place, a SUM over features
+    and a mean over the batch.)
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        Width L of the large code, and the largest rank.
+    rank : "adaptive" or int, default="adaptive"
+        The bottleneck k in [1, n_components], or ``"adaptive"``: the smallest rank
+        that costs no accuracy, found while training. A `batch_size` of at least 2k is
+        advised; batches of k rows or fewer are not truncated.
+    rank_tolerance : float, default=0.2
+        Relative rise of the training loss, >= 0, at which a smaller rank is still
+        accepted. Only for ``rank="adaptive"``.
+    svd : bool, default=True
+        False drops the SVD and puts the first k of the L outputs of the encoder in
+        its place: a plain autoencoder with a bottleneck of k. Needs an int `rank`.
+    basis : {"all_rows", "batches"}, default="all_rows"
+        The basis after training: left singular vectors of the codes of all rows, or,
+        as the published code has it, leading eigenvectors of the mean of the
+        projectors on the bases of batches, which ignores singular values.
+    %(shared_parameters)s
+
+    Attributes
+    ----------
+    rank_ : int
+        The rank k of the code.
+    %(shared_attributes)s
+
+    See Also
+    --------
+    VRRAE : With sampled coefficients.
+    IRMAE : Low rank by the implicit bias of linear layers.
+
+    Notes
+    -----
+    `transform` returns the k coefficients; with ``output_components="all"`` they come
+    in the order of their singular values, then zeros up to L. The rank is
+    `n_active_components_`. ``density="prior"`` of `sample` is a Gaussian with the
+    mean and covariance of the training coefficients; the papers use ``"gmm"``.
+
+    Paper: truncated SVD of the raw, not centred, code; relative error; projection on
+    one basis after training. Code: the form of the loss, ``basis="batches"``.
+    Ours: the gradient of the truncation by projectors, which exists for equal
+    singular values (gaps to the discarded ones: at least 1e-4 of the largest square);
+    the basis by the Gram matrix of all codes; validation rows are projected on the
+    basis of the epoch, as new data are. The search for the rank has the idea of the
+    published adaptive scheme (shrink while the loss stays below its settled value,
+    else go back), but by epochs, and by halves before single steps; meanwhile the
+    learning rate stays and training does not stop early. A budget that ends during a
+    trial leaves the last rank that held.
+    Known to fail: after training the decoder sees codes that it has not seen, if
+    batches (small ones above all) span different subspaces; a tolerance below the
+    noise of the loss keeps too many axes (0.1 gave 4 for a manifold of dimension 3);
+    the linear rank exceeds the dimension where a manifold stays curved in the code.
+
+    References
+    ----------
+    Mounayer et al.: Rank Reduction Autoencoders, arXiv 2405.13980.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ardvae import RRAE
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 10))
+    >>> model = RRAE(8, rank=2, max_iter=30, early_stopping=False, random_state=0)
+    >>> model.fit(X).transform(X).shape
+    (300, 2)
+    """
+
+    _module_class = RRAEModule
+
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "rank": [StrOptions({"adaptive"}), Interval(Integral, 1, None, closed="left")],
+        "rank_tolerance": [Interval(Real, 0, None, closed="left")],
+        "svd": ["boolean"],
+        "basis": [StrOptions({"all_rows", "batches"})],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 128,
+        rank: Literal["adaptive"] | int = "adaptive",
+        *,
+        rank_tolerance: float = 0.2,
+        svd: bool = True,
+        basis: Literal["all_rows", "batches"] = "all_rows",
+        **shared: Unpack[SharedParameters],
+    ) -> None:
+        super().__init__(n_components, **shared)
+        self.rank = rank
+        self.rank_tolerance = rank_tolerance
+        self.svd = svd
+        self.basis = basis
+
+    def _make_module(
+        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
+    ) -> RRAEModule:
+        return self._module_class(
+            encoder, decoder, likelihood, self.n_components, **self._module_settings()
+        )
+
+    def _module_settings(self) -> dict[str, Any]:
+        adaptive = self.rank == "adaptive"
+        if adaptive and not self.svd:
+            raise ValueError(
+                "svd=False leaves nothing that orders the components, so that "
+                f"rank={self.rank!r} cannot choose among them: set rank to an int."
+            )
+        if not adaptive and self.rank > self.n_components:
+            raise ValueError(
+                f"rank={self.rank} exceeds n_components={self.n_components}, the "
+                "largest rank that a code of that width can have: decrease rank or "
+                "increase n_components."
+            )
+        return {
+            "rank": self.n_components if adaptive else self.rank,
+            "rank_tolerance": self.rank_tolerance if adaptive else None,
+            "svd": self.svd,
+            "basis": self.basis,
+        }
+
+    def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
+        """Return the k coefficients: the rank is the method's own count."""
+        return np.argsort(-relevance[: module.axes.rank], kind="stable")
+
+    def _method_attributes(self, module: RRAEModule) -> dict[str, Any]:
+        return {"rank_": module.axes.rank}
+
+
+class VRRAE(RRAE):
+    r"""Variational autoencoder whose bottleneck is the rank of a large code.
+
+    As in `RRAE`, the codes of a batch are cut down to rank k; here the coefficients
+    are the means of a posterior, and what is decoded is a sample of it.
+
+    .. math::
+        \text{loss} = 100 \, \frac{\|X - D(U \tilde a)\|_F}{\|X\|_F} + \beta
+        \sum_{i=1}^B \sum_{j=1}^k \tfrac12 \left( a_{ij}^2 + \sigma_{ij}^2 - 1
+        - \log \sigma_{ij}^2 \right), \qquad
+        \tilde a = a + \sigma \epsilon, \quad a = U^\top y
+
+    The error is that of `RRAE`, over the whole batch and not squared. The KL is a SUM
+    over coefficients and, as in the published code, a SUM over the rows of the batch,
+    so that beta works with batch_size; ``kl_reduction="mean"`` divides by B. Log
+    variances are one linear map of the coefficients.
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        Width L of the large code, and the largest rank.
+    rank : "adaptive" or int, default="adaptive"
+        As for `RRAE`.
+    beta : float, default=0.03
+        Weight of the KL term, >= 0. 0 is the paper's ablation; the paper's values, 1e-6
+        to 1e-3, favour reconstruction over codes that look like the prior, and over
+        `score`.
+    mean_map : {"identity", "linear"}, default="identity"
+        The map f from coefficients to posterior means; ``"linear"`` is the paper's
+        ablation RRAE + VAE.
+    kl_reduction : {"sum", "mean"}, default="sum"
+        Over the rows of the batch.
+    rank_tolerance : float, default=0.2
+        As for `RRAE`.
+    svd : bool, default=True
+        False drops the SVD and puts the first k of the L outputs of the encoder in
+        its place, the paper's ablation VAE (f = I), and with ``mean_map="linear"``
+        its VAE. Needs an int `rank`.
+    basis : {"all_rows", "batches"}, default="all_rows"
+        As for `RRAE`.
+    %(shared_parameters)s
+
+    Attributes
+    ----------
+    rank_ : int
+        The rank k of the code.
+    %(shared_attributes)s
+
+    See Also
+    --------
+    RRAE : Without noise.
+
+    Notes
+    -----
+    `transform` returns posterior means of the k coefficients. ``density="prior"`` of
+    `sample` is N(0, I), which the codes follow only where beta is large enough; the
+    paper generates with ``density="gmm"``. `score` is the evidence at the final basis.
+
+    Paper: section 3; f = identity. The paper prints the KL with the opposite sign
+    and divided by N; the published code's sign and sum are used.
+    Ours: the axes of each batch are turned, within their span, to the basis of the
+    last epoch (orthogonal Procrustes), since singular vectors are known only up to
+    signs and rotations and the log variance map would see another frame in every
+    batch; the noise takes them as constants, so that only the projector's gradient
+    remains, which exists for equal singular values. The search for the rank: see
+    `RRAE`.
+    Known to fail: as `RRAE`, from small batches; a constant code remains possible at
+    :math:`\pm s_i / \sqrt N` on each axis, the SVD only fixes its level.
+
+    References
+    ----------
+    Mounayer et al.: Variational Rank Reduction Autoencoders, arXiv 2505.09458.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ardvae import VRRAE
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 10))
+    >>> model = VRRAE(8, rank=2, max_iter=30, early_stopping=False, random_state=0)
+    >>> model.fit(X).transform(X).shape
+    (300, 2)
+    """
+
+    _module_class = VRRAEModule
+
+    _parameter_constraints: dict = {
+        **RRAE._parameter_constraints,
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "mean_map": [StrOptions({"identity", "linear"})],
+        "kl_reduction": [StrOptions({"sum", "mean"})],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 128,
+        rank: Literal["adaptive"] | int = "adaptive",
+        beta: float = 0.03,
+        *,
+        mean_map: Literal["identity", "linear"] = "identity",
+        kl_reduction: Literal["sum", "mean"] = "sum",
+        rank_tolerance: float = 0.2,
+        svd: bool = True,
+        basis: Literal["all_rows", "batches"] = "all_rows",
+        **shared: Unpack[SharedParameters],
+    ) -> None:
+        own = {"rank_tolerance": rank_tolerance, "svd": svd, "basis": basis}
+        super().__init__(n_components, rank, **own, **shared)
+        self.beta = beta
+        self.mean_map = mean_map
+        self.kl_reduction = kl_reduction
+
+    def _module_settings(self) -> dict[str, Any]:
+        return super()._module_settings() | {
+            "beta": self.beta,
+            "mean_map": self.mean_map,
+            "kl_reduction": self.kl_reduction,
+        }

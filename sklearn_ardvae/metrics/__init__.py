@@ -1,0 +1,87 @@
+"""Scores of representations, of generated data and of reconstructions.
+
+Functions on plain arrays: no model, no ground-truth object. Defaults are those of the
+papers; each docstring says which paper and what is faster.
+"""
+
+from .dimension import compare_dimensions, count_components
+from .disentanglement import beta_vae_score, factor_vae_score
+from .features import (
+    ClassifierFeatures,
+    extract_features,
+    train_classifier_features,
+)
+from .generation import (
+    KernelDistance,
+    frechet_distance,
+    frechet_distance_from_moments,
+    interpolated_samples,
+    kernel_inception_distance,
+    random_samples,
+)
+from .information import mutual_info_gap, mutual_information_matrix
+from .informativeness import (
+    DCIScores,
+    ModularityExplicitness,
+    dci_scores,
+    modularity_explicitness,
+    sap_score,
+)
+from .latent import (
+    active_units,
+    average_off_diagonal_covariance,
+    axis_kl,
+    latent_decorrelation,
+    latent_entropy,
+)
+from .prd import PrecisionRecall, precision_recall_distribution
+from .reconstruction import (
+    gaussian_bump_error,
+    reconstruction_error,
+    relative_reconstruction_error,
+)
+from .scorers import (
+    FrechetScorer,
+    active_components_scorer,
+    evidence_scorer,
+    frechet_scorer,
+    reconstruction_scorer,
+)
+
+__all__ = [
+    "ClassifierFeatures",
+    "DCIScores",
+    "FrechetScorer",
+    "KernelDistance",
+    "ModularityExplicitness",
+    "PrecisionRecall",
+    "active_components_scorer",
+    "active_units",
+    "average_off_diagonal_covariance",
+    "axis_kl",
+    "beta_vae_score",
+    "compare_dimensions",
+    "count_components",
+    "dci_scores",
+    "evidence_scorer",
+    "extract_features",
+    "factor_vae_score",
+    "frechet_distance",
+    "frechet_distance_from_moments",
+    "frechet_scorer",
+    "gaussian_bump_error",
+    "interpolated_samples",
+    "kernel_inception_distance",
+    "latent_decorrelation",
+    "latent_entropy",
+    "modularity_explicitness",
+    "mutual_info_gap",
+    "mutual_information_matrix",
+    "precision_recall_distribution",
+    "random_samples",
+    "reconstruction_error",
+    "reconstruction_scorer",
+    "relative_reconstruction_error",
+    "sap_score",
+    "train_classifier_features",
+]

@@ -1,0 +1,50 @@
+"""Wasserstein critics of codes, for adversarial autoencoders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .networks import multilayer_perceptron
+
+__all__ = ["gradient_penalty", "make_critic"]
+
+
+def make_critic(n_inputs: int, hidden_layer_sizes: Sequence[int]) -> nn.Sequential:
+    """Return a perceptron from codes to one unbounded number, with ReLU between."""
+    return multilayer_perceptron([n_inputs, *hidden_layer_sizes, 1], nn.ReLU)
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], first: Tensor, second: Tensor, share: Tensor
+) -> Tensor:
+    r"""Return how far the critic's slope between two batches is from 1.
+
+    .. math::
+        \frac1B \sum_i \left( \left\| \nabla_y H(y_i) \right\|_2 - 1 \right)^2,
+        \qquad y_i = r_i\,a_i + (1 - r_i)\,b_i
+
+    (Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, eq. 3).
+
+    Parameters
+    ----------
+    critic : callable
+        Maps (n_rows, n_components) to (n_rows, 1), each row on its own.
+    first, second : Tensor of shape (n_rows, n_components)
+        The batches a and b, as the critic sees them; no gradient goes into them.
+    share : Tensor of shape (n_rows, 1)
+        r, uniform on [0, 1].
+
+    Returns
+    -------
+    Tensor of shape ()
+        Differentiable with respect to the critic's parameters.
+    """
+    between = torch.lerp(second.detach(), first.detach(), share).requires_grad_()
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad(
+            critic(between).sum(), between, create_graph=True
+        )
+    return (slope.norm(dim=1) - 1.0).square().mean()

@@ -1,0 +1,381 @@
+"""Codes of low rank: truncation with a safe gradient, principal axes, their number.
+
+Codes are rows: Y has shape (n_rows, n_components), where papers have columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = [
+    "PrincipalAxes",
+    "RankSearch",
+    "align",
+    "batch_axes",
+    "nuclear_norm",
+    "truncate",
+]
+
+# Gaps between kept and discarded squared singular values, relative to the largest:
+# below, float64 cannot tell them apart.
+_SMALLEST_GAP = 1e-10
+_ROWS = 1024
+
+
+class _Truncation(torch.autograd.Function):
+    """P_k M for a wide matrix M, with P_k on its k leading left singular vectors."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, rank: int, smallest_gap: float) -> Tensor:
+        exact = matrix.double()
+        values, vectors = torch.linalg.eigh(exact @ exact.T)
+        ctx.save_for_backward(matrix, values, vectors)
+        ctx.rank, ctx.smallest_gap = rank, smallest_gap
+        kept = vectors[:, -rank:]
+        return (kept @ (kept.T @ exact)).to(matrix.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        matrix, values, vectors = ctx.saved_tensors
+        exact, gradient_ = matrix.double(), gradient.double()
+        kept, discarded = vectors[:, -ctx.rank :], vectors[:, : -ctx.rank]
+        s = gradient_ @ exact.T
+        gaps = values[None, -ctx.rank :] - values[: -ctx.rank, None]
+        # Of a zero matrix every subspace is the leading one.
+        floor = (ctx.smallest_gap * values[-1]).clamp_min(1e-300)
+        h = discarded.T @ (s + s.T) @ kept / gaps.clamp_min(floor)
+        turn = discarded @ h @ kept.T
+        result = kept @ (kept.T @ gradient_) + (turn + turn.T) @ exact
+        return result.to(gradient.dtype), None, None
+
+
+def truncate(y: Tensor, rank: int, smallest_gap: float = _SMALLEST_GAP) -> Tensor:
+    r"""Return the best approximation of `y` of rank `rank`, the truncated SVD.
+
+    .. math:: \bar Y = P Y, \qquad
+        \frac{\partial \ell}{\partial Y} = P G + (T + T^\top) Y, \qquad
+        T = \sum_{j > k \ge i} u_j \,
+        \frac{u_j^\top (S + S^\top) u_i}{w_i - w_j} \, u_i^\top
+
+    with P the projector on the leading singular vectors u_i of the shorter side, w
+    the squared singular values, G the gradient that comes in and
+    :math:`S = G Y^\top`. Only gaps between kept and discarded values divide: equal
+    kept values, where the derivative of the singular vectors does not exist, and a
+    `y` of lower rank are harmless. Computed in float64, for it squares `y`.
+
+    Parameters
+    ----------
+    y : Tensor of shape (n_rows, n_components)
+    rank : int
+        k >= 1; with k >= min(n_rows, n_components), or if `y` is not finite, `y`
+        itself is returned.
+    smallest_gap : float
+        Gaps are taken to be at least this share of the largest w, which bounds the
+        gradient where the k-th and the next value cross.
+
+    Returns
+    -------
+    Tensor of shape (n_rows, n_components)
+    """
+    if rank >= min(y.shape) or not y.isfinite().all():
+        return y
+    if y.shape[0] <= y.shape[1]:
+        return _Truncation.apply(y, rank, smallest_gap)
+    return _Truncation.apply(y.T, rank, smallest_gap).T
+
+
+def leading_axes(gram: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Return the eigenvalues and leading eigenvectors of a Gram matrix, descending.
+
+    The largest entry of each vector is positive.
+
+    Parameters
+    ----------
+    gram : Tensor of shape (n, n)
+    rank : int
+        Number of vectors, at most n.
+
+    Returns
+    -------
+    values : Tensor of shape (n,)
+        All >= 0.
+    vectors : Tensor of shape (n, rank)
+    """
+    values, vectors = torch.linalg.eigh(gram.double())
+    vectors = vectors.flip(1)[:, :rank]
+    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+    return values.flip(0).clamp_min(0.0), vectors * largest.sign()
+
+
+@torch.no_grad()
+def batch_axes(y: Tensor, rank: int) -> Tensor:
+    """Return orthonormal axes of the space that `truncate` projects `y` on.
+
+    Parameters
+    ----------
+    y : Tensor of shape (n_rows, n_components)
+    rank : int
+
+    Returns
+    -------
+    Tensor of shape (n_components, k)
+        With k = min(rank, n_rows, n_components); where `y` has a lower rank, the last
+        columns are arbitrary.
+    """
+    exact = y.double()
+    if not exact.isfinite().all():
+        return torch.eye(y.shape[1], min(rank, *y.shape), device=y.device)
+    if y.shape[0] > y.shape[1]:
+        return leading_axes(exact.T @ exact, rank)[1].to(y.dtype)
+    leading = exact.T @ leading_axes(exact @ exact.T, rank)[1]
+    # The columns are orthogonal already; this norms them, also those that vanish.
+    return torch.linalg.qr(leading)[0].to(y.dtype)
+
+
+@torch.no_grad()
+def align(axes: Tensor, reference: Tensor) -> Tensor:
+    r"""Turn `axes` within their span until they are closest to `reference`.
+
+    .. math:: U R, \qquad R = \arg\min_{R^\top R = I} \|U R - U_0\|_F = A B^\top,
+        \qquad U^\top U_0 = A \Sigma B^\top
+
+    Singular vectors are known up to signs, and up to rotations where singular values
+    are equal; this makes coefficients of different batches comparable.
+
+    Parameters
+    ----------
+    axes : Tensor of shape (n_components, k)
+    reference : Tensor of shape (n_components, rank)
+        With rank >= k; where it is larger, R has orthonormal rows instead.
+
+    Returns
+    -------
+    Tensor of shape (n_components, rank)
+        The same projector, axes @ axes.T.
+    """
+    overlap = axes.T.double() @ reference.double()
+    a, _, b = torch.linalg.svd(overlap, full_matrices=False)
+    return (axes.double() @ (a @ b)).to(axes.dtype)
+
+
+def nuclear_norm(matrix: Tensor) -> Tensor:
+    r"""Return the sum of the singular values; its (sub)gradient is U V'.
+
+    Infinite or NaN entries, which the decomposition refuses, make it NaN.
+    """
+    if not matrix.isfinite().all():
+        return torch.full_like(matrix.sum(), torch.nan)
+    return torch.linalg.svdvals(matrix).sum()
+
+
+class PrincipalAxes(nn.Module):
+    r"""The axes that codes are expressed in, kept up to date while training.
+
+    In training mode `observe` adds up :math:`(1, Y)^\top (1, Y)` of each batch; when
+    the module is put into evaluation mode, the axes become the leading eigenvectors
+    of that matrix: the SVD of all codes of the epoch, none of which is stored.
+
+    Parameters
+    ----------
+    n_components : int
+        Width L of the codes.
+    rank : int
+        Number of axes k at first.
+    centred : bool
+        Whether to take covariances (PCA) or moments about zero (SVD).
+    fixed : bool
+        Whether the axes stay the first `rank` unit vectors.
+
+    Attributes
+    ----------
+    basis : Tensor of shape (n_components, n_components)
+        Orthonormal columns, those from `rank` on are 0.
+    centre : Tensor of shape (n_components,)
+        Mean of the codes if `centred`, else 0.
+    mean : Tensor of shape (n_components,)
+    covariance : Tensor of shape (n_components, n_components)
+        Of the coordinates.
+    """
+
+    def __init__(
+        self, n_components: int, rank: int, *, centred: bool, fixed: bool = False
+    ) -> None:
+        super().__init__()
+        self.centred, self.fixed = centred, fixed
+        n = n_components
+        self.register_buffer("rank_", torch.tensor(rank))
+        self.register_buffer("basis", torch.eye(n) * (torch.arange(n) < rank))
+        self.register_buffer("centre", torch.zeros(n))
+        self.register_buffer("mean", torch.zeros(n))
+        self.register_buffer("covariance", torch.eye(n) * (torch.arange(n) < rank))
+        self.register_buffer("moments", torch.zeros(n + 1, n + 1, dtype=torch.float64))
+        self._is_stale = False
+
+    @property
+    def rank(self) -> int:
+        """Number of axes."""
+        return int(self.rank_)
+
+    def set_rank(self, rank: int) -> None:
+        """Keep only the first `rank` axes, or ask for more from the next update."""
+        self.rank_.fill_(rank)
+        self.basis[:, rank:] = 0.0
+
+    def project(self, y: Tensor) -> Tensor:
+        """Return the coordinates of `y`, shape (n_rows, n_components)."""
+        return (y - self.centre) @ self.basis
+
+    def expand(self, z: Tensor) -> Tensor:
+        """Return what has coordinates `z`, shape (n_rows, n_components)."""
+        return z @ self.basis.T + self.centre
+
+    def draw(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        """Draw coordinates from the Gaussian with their mean and covariance."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        root = vectors * values.clamp_min(0.0).sqrt()
+        shape = (n_rows, len(root))
+        noise = torch.randn(shape, generator=generator, device=generator.device)
+        return self.mean + noise @ root.T
+
+    # --- upkeep -----------------------------------------------------------------
+
+    def forget(self, streaming: bool) -> None:
+        """Drop what was observed before, or half of its weight in a stream."""
+        self.moments.copy_(0.5 * self.moments if streaming else 0.0 * self.rank_)
+
+    @torch.no_grad()
+    def observe(self, y: Tensor) -> None:
+        """Take note of codes, shape (n_rows, n_components)."""
+        rows = torch.cat((y.new_ones(len(y), 1), y.detach()), dim=1).double()
+        self.moments += rows.T @ rows
+        self._is_stale = True
+
+    def train(self, mode: bool = True) -> PrincipalAxes:
+        if not mode and self._is_stale:
+            self.update()
+        return super().train(mode)
+
+    @torch.no_grad()
+    def update(self, gram: Tensor | None = None) -> None:
+        """Bring the axes up to what was observed, or to those of `gram`."""
+        self._is_stale = False
+        moments = self.moments / self.moments[0, 0]
+        mean, second = moments[0, 1:], moments[1:, 1:]
+        covariance = second - torch.outer(mean, mean)
+        if gram is None:
+            gram = covariance if self.centred else second
+        if not gram.isfinite().all():
+            return  # The loss is not finite either, and says more.
+        if not self.fixed:
+            self.basis.zero_()
+            self.basis[:, : self.rank] = leading_axes(gram, self.rank)[1]
+        basis = self.basis.double()
+        self.covariance.copy_(basis.T @ covariance @ basis)
+        if self.centred:
+            self.centre.copy_(mean)
+        else:
+            self.mean.copy_(mean @ basis)
+
+    @torch.no_grad()
+    def refit(
+        self,
+        encode: Callable[[Tensor], Tensor],
+        x: Tensor,
+        *,
+        rows_per_projector: int | None = None,
+    ) -> None:
+        """Take the axes from the codes of all rows of `x`.
+
+        Parameters
+        ----------
+        encode : callable
+            Maps rows to codes.
+        x : Tensor of shape (n_rows, n_features)
+        rows_per_projector : int or None
+            Take the leading eigenvectors of the mean of the projectors on the axes of
+            batches of so many rows, which ignores the singular values.
+        """
+        self.forget(streaming=False)
+        projectors = None
+        for rows in x.split(rows_per_projector or _ROWS):
+            y = encode(rows)
+            self.observe(y)
+            if rows_per_projector is not None:
+                axes = batch_axes(y, min(self.rank, len(y))).double()
+                projectors = (0.0 if projectors is None else projectors) + axes @ axes.T
+        self.update(projectors)
+
+
+class RankSearch(nn.Module):
+    """Looks for the smallest rank with which the loss stays where it is.
+
+    It is told the mean loss of each epoch. First the loss settles at the rank that
+    training starts with: its best value, times 1 + tolerance, becomes the target.
+    Then the rank is cut, by half at first; when the loss comes down to the target
+    the cut holds and the next follows, when it settles above, the last rank that held
+    comes back and cuts become half as large, until a cut by 1 fails.
+
+    Parameters
+    ----------
+    tolerance : float
+        Relative rise of the loss that is accepted, >= 0.
+    patience : int
+        The loss has settled when it has not fallen by `progress` for so many epochs.
+    progress : float
+        Relative improvement that counts.
+    """
+
+    def __init__(
+        self, tolerance: float, patience: int = 10, progress: float = 0.01
+    ) -> None:
+        super().__init__()
+        self.tolerance, self.patience, self.progress = tolerance, patience, progress
+        for name, value in {
+            "best": math.inf,
+            "target": math.nan,
+            "n_idle": 0.0,
+            "cut": 0.0,
+            "held": 0.0,
+            "is_over": 0.0,
+        }.items():
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
+
+    def next_rank(self, rank: int, loss: float) -> int:
+        """Return the rank of the next epoch, given the loss of one at `rank`."""
+        if loss < self.best * (1.0 - self.progress) or self.best.isinf():
+            self.best.fill_(loss)
+            self.n_idle.zero_()
+        else:
+            self.n_idle += 1
+        settled = self.n_idle >= self.patience
+        if self.target.isnan():
+            if not settled:
+                return rank
+            self.target.copy_(self.best * (1.0 + self.tolerance))
+            self.cut.fill_(max(1, rank // 2))
+            return self._try_from(rank)
+        if loss <= self.target:
+            return self._try_from(rank)
+        if not settled:
+            return rank
+        if self.cut == 1:
+            self.is_over.fill_(1.0)
+            return int(self.held)
+        self.cut.copy_(self.cut // 2)
+        return self._try_from(int(self.held))
+
+    def _try_from(self, rank: int) -> int:
+        """Cut the rank once more; `rank` holds."""
+        self.held.fill_(rank)
+        self.best.fill_(math.inf)
+        self.n_idle.zero_()
+        if rank == 1:
+            self.is_over.fill_(1.0)
+            return 1
+        self.cut.clamp_(max=max(1, rank // 2))
+        return rank - int(self.cut)

@@ -1,0 +1,124 @@
+"""Files: where they are looked for, how they come, what is never left behind."""
+
+import hashlib
+import io
+import urllib.request
+from email.message import Message
+
+import pytest
+from sklearn.datasets import get_data_home
+
+from sklearn_ardvae.datasets._io import RemoteFile, data_folder, obtain, whole_file
+
+CONTENT = b"some rows of data"
+MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A file that is published on this machine's own disk."""
+    source = tmp_path / "elsewhere" / "rows.bin"
+    source.parent.mkdir()
+    source.write_bytes(CONTENT)
+    return RemoteFile("rows.bin", (source.as_uri(),), MD5)
+
+
+def everything_under(folder):
+    return sorted(p.name for p in folder.rglob("*") if p.is_file())
+
+
+def test_data_home_is_the_argument_then_the_variable_then_sklearns(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SKLEARN_ARDVAE_DATA", str(tmp_path / "variable"))
+    assert data_folder(tmp_path / "argument") == tmp_path / "argument"
+    assert data_folder(None) == tmp_path / "variable"
+    monkeypatch.delenv("SKLEARN_ARDVAE_DATA")
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "sklearn"))
+    assert str(data_folder(None)) == get_data_home()
+
+
+def test_downloads_once_and_verifies(tmp_path, published):
+    home = tmp_path / "home"
+    path = obtain(published, home, "rows", download=True)
+    assert path == home / "rows" / "rows.bin"
+    assert path.read_bytes() == CONTENT
+    assert everything_under(home) == ["rows.bin"]
+    path.write_bytes(b"kept")
+    assert obtain(published, home, "rows", download=True).read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("place", ["rows.bin", "rows/rows.bin"])
+def test_finds_what_is_there_without_the_network(tmp_path, place):
+    home = tmp_path / "home"
+    (home / "rows").mkdir(parents=True)
+    (home / place).write_bytes(CONTENT)
+    file = RemoteFile("rows.bin", checksum=MD5)
+    found = obtain(file, home, "rows", download=False, verify_checksum=True)
+    assert found == home / place
+
+
+def test_a_download_with_the_wrong_checksum_leaves_nothing(tmp_path, published):
+    file = RemoteFile("rows.bin", published.urls, "md5:" + "0" * 32)
+    with pytest.raises(ValueError, match="damaged or another version"):
+        obtain(file, tmp_path / "home", "rows", download=True)
+    assert everything_under(tmp_path / "home") == []
+
+
+def test_a_download_that_breaks_off_leaves_nothing(tmp_path, published, monkeypatch):
+    class Response(io.BytesIO):
+        headers = Message()
+
+    Response.headers["Content-Length"] = "1000"
+    monkeypatch.setattr(
+        urllib.request, "urlopen", lambda *args, **kwargs: Response(CONTENT)
+    )
+    with pytest.raises(OSError, match="ended at 17 of 1000 bytes"):
+        obtain(published, tmp_path / "home", "rows", download=True)
+    assert everything_under(tmp_path / "home") == []
+
+
+def test_the_next_address_is_tried(tmp_path, published):
+    missing = (tmp_path / "nowhere.bin").as_uri()
+    file = RemoteFile("rows.bin", (missing, *published.urls), MD5)
+    path = obtain(file, tmp_path / "home", "rows", download=True)
+    assert path.read_bytes() == CONTENT
+
+
+def test_without_network_the_error_says_which_file_goes_where(tmp_path):
+    missing = (tmp_path / "nowhere.bin").as_uri()
+    file = RemoteFile("rows.bin", (missing,), MD5)
+    target = str(tmp_path / "home" / "rows" / "rows.bin")
+    with pytest.raises(OSError, match="could not be downloaded") as caught:
+        obtain(file, tmp_path / "home", "rows", download=True)
+    assert missing in str(caught.value)
+    assert target in str(caught.value)
+    assert "SKLEARN_ARDVAE_DATA" in str(caught.value)
+    with pytest.raises(OSError, match="download_if_missing=True"):
+        obtain(file, tmp_path / "home", "rows", download=False)
+    by_hand = RemoteFile("rows.bin", source="https://example.org")
+    with pytest.raises(OSError, match=r"is missing. Get it from https://example.org"):
+        obtain(by_hand, tmp_path / "home", "rows", download=True)
+
+
+def test_a_checksum_that_nobody_knows_cannot_be_verified(tmp_path):
+    (tmp_path / "rows.bin").write_bytes(CONTENT)
+    with pytest.raises(ValueError, match=r"No checksum of rows\.bin"):
+        obtain(
+            RemoteFile("rows.bin"), tmp_path, "", download=False, verify_checksum=True
+        )
+
+
+def test_whole_file_keeps_the_old_one_if_the_block_fails(tmp_path):
+    target = tmp_path / "rows.bin"
+    target.write_bytes(b"old")
+
+    def interrupted():
+        with whole_file(target) as partial:
+            partial.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert target.read_bytes() == b"old"
+    assert everything_under(tmp_path) == ["rows.bin"]

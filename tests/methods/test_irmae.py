@@ -1,0 +1,144 @@
+"""IRMAE and LoRAE against linear algebra and data of known rank."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from torch import nn
+
+from sklearn_ardvae import IRMAE, LoRAE
+from sklearn_ardvae.methods.irmae import IRMAEModule
+from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def module(n=5, n_layers=4, **settings):
+    return IRMAEModule(
+        nn.Identity(),
+        nn.Identity(),
+        GaussianLikelihood(),
+        n,
+        n_layers=n_layers,
+        variance_threshold=0.01,
+        **settings,
+    )
+
+
+class TestModule:
+    def test_the_product_is_what_the_layers_do(self):
+        model, x = module(), torch.randn(9, 5)
+        torch.testing.assert_close(model.latent(x), x @ model.product().T)
+        by_hand = np.linalg.multi_dot(
+            [layer.weight.detach().numpy() for layer in list(model.layers)[::-1]]
+        )
+        np.testing.assert_allclose(model.product().detach().numpy(), by_hand, atol=1e-6)
+
+    def test_layers_start_differently_without_bias(self):
+        weights = [layer.weight for layer in module().layers]
+        assert all(layer.bias is None for layer in module().layers)
+        assert not any(torch.equal(weights[0], other) for other in weights[1:])
+
+    def test_all_layers_receive_gradients(self):
+        model = module()
+        model.loss(torch.randn(9, 5), None).total.backward()
+        assert all(layer.weight.grad.abs().max() > 0 for layer in model.layers)
+
+    def test_loss_is_a_sum_over_features_plus_the_nuclear_norm(self):
+        model, x = module(n_layers=1, nuclear_weight=0.7), torch.randn(9, 5)
+        terms = model.loss(x, None)
+        w = model.layers[0].weight.detach().numpy()
+        error = np.square(x.numpy() - x.numpy() @ w.T).sum(1).mean()
+        norm = np.linalg.svd(w, compute_uv=False).sum()
+        assert terms.parts["reconstruction"].item() == pytest.approx(error, rel=1e-5)
+        assert terms.parts["nuclear_norm"].item() == pytest.approx(norm, rel=1e-5)
+        assert terms.total.item() == pytest.approx(error + 0.7 * norm, rel=1e-5)
+
+    def test_the_penalised_layer_is_in_the_path(self):
+        # d/dW of |X - X W'|^2 / B + c |W|_* = 2 (W X' - X') X / B + c U V'.
+        model, x = module(n_layers=1, nuclear_weight=0.7), torch.randn(9, 5)
+        model.loss(x, None).total.backward()
+        w, rows = model.layers[0].weight.detach().numpy(), x.numpy()
+        u, _, v = np.linalg.svd(w)
+        expected = 2.0 * (w @ rows.T - rows.T) @ rows / 9 + 0.7 * u @ v
+        np.testing.assert_allclose(
+            model.layers[0].weight.grad.numpy(), expected, atol=1e-5
+        )
+
+    def test_codes_are_principal_components_and_back(self):
+        model, x = module().eval(), torch.randn(200, 5) + 2.0
+        model.finish(x, torch.Generator())
+        with torch.no_grad():
+            latent, codes = model.latent(x).numpy(), model.encode(x).numpy()
+            torch.testing.assert_close(model.decode(model.encode(x)), model.latent(x))
+        expected = PCA().fit_transform(latent.astype(np.float64))
+        signs = np.sign((codes * expected).sum(0))
+        np.testing.assert_allclose(codes, expected * signs, atol=1e-4)
+
+
+def plane(n_rows=500, rank=3, n_features=20):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n_rows, rank)) @ rng.standard_normal((rank, n_features))
+    return (x / x.std()).astype(np.float32)
+
+
+class TestEstimators:
+    @pytest.mark.parametrize("cls", [IRMAE, LoRAE])
+    def test_it_finds_the_rank_of_a_plane(self, cls):
+        x = plane()
+        model = cls(
+            16, hidden_layer_sizes=(64,), batch_size=50, max_iter=120, random_state=0
+        ).fit(x)
+        assert model.n_active_components_ == 3
+        assert model.history_["n_active"][-1] == 3
+        assert np.square(model.reconstruct(x) - x).mean() < 0.01
+        variances = model.component_variance_
+        assert np.all(np.diff(variances) <= 1e-6 * variances[0])
+        codes = model.set_params(output_components="all").transform(x)
+        np.testing.assert_allclose(codes.var(0), variances, atol=1e-3 * variances[0])
+
+    def test_linear_layers_concentrate_the_code(self):
+        x = plane()
+        shares = [
+            model.component_variance_[:3].sum() / model.component_variance_.sum()
+            for model in (
+                IRMAE(16, n, hidden_layer_sizes=(64,), max_iter=40, random_state=0).fit(
+                    x
+                )
+                for n in (1, 4)
+            )
+        ]
+        assert shares[1] > shares[0]
+
+    def test_a_larger_penalty_leaves_fewer_directions(self):
+        counts = [
+            LoRAE(8, weight, hidden_layer_sizes=(), max_iter=40, random_state=0)
+            .fit(plane(rank=6))
+            .n_active_components_
+            for weight in (1e-3, 10.0)
+        ]
+        assert counts[0] == 6
+        assert counts[1] < 6
+
+    def test_the_threshold_counts_variances(self):
+        model = IRMAE(6, max_iter=5, random_state=0, variance_threshold=0.0)
+        assert model.fit(plane()).n_active_components_ == 6
+        model = IRMAE(6, max_iter=5, random_state=0, variance_threshold=0.999)
+        assert model.fit(plane()).n_active_components_ == 1
+
+    @pytest.mark.parametrize(
+        ("model", "name"),
+        [
+            (IRMAE(2, 0), "n_linear_layers"),
+            (IRMAE(2, variance_threshold=1.0), "variance_threshold"),
+            (LoRAE(2, 0.0), "nuclear_weight"),
+            (LoRAE(2, variance_threshold=-0.1), "variance_threshold"),
+        ],
+        ids=str,
+    )
+    def test_bad_parameters_are_refused_by_name(self, model, name):
+        with pytest.raises(ValueError, match=name):
+            model.fit(plane())

@@ -97,10 +97,10 @@ class DIPVAE(BaseAutoencoder):
         The latent size L.
     kind : {"i", "ii"}, default="ii"
         DIP-VAE-I or DIP-VAE-II.
-    beta : float, default=1.0
+    beta : float, default=0.1
         Weight of the KL, >= 0; twice the noise variance of one feature. The papers
         have 1 with cross entropy.
-    off_diagonal_weight : float, default=10.0
+    off_diagonal_weight : float, default=1.0
         :math:`\lambda_{od}`, >= 0. Studies try 1, 2, 5, 10, 20, 50; the ARD-VAE paper
         takes 10.
     diagonal_weight : float or None, default=None
@@ -135,7 +135,7 @@ class DIPVAE(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_ardvae import DIPVAE
     >>> X = load_digits().data / 16
-    >>> model = DIPVAE(8, beta=0.2, max_iter=2, random_state=0).fit(X)
+    >>> model = DIPVAE(8, max_iter=2, random_state=0).fit(X)
     >>> model.transform(X).shape
     (1797, 8)
     """
@@ -155,8 +155,8 @@ class DIPVAE(BaseAutoencoder):
         n_components: int = 128,
         kind: Literal["i", "ii"] = "ii",
         *,
-        beta: float = 1.0,
-        off_diagonal_weight: float = 10.0,
+        beta: float = 0.1,
+        off_diagonal_weight: float = 1.0,
         diagonal_weight: float | None = None,
         output_components: Literal["active", "all"] = "all",
         **shared: Unpack[SharedParameters],

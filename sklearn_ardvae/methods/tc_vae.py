@@ -131,7 +131,7 @@ class BetaTCVAE(BaseAutoencoder):
     tc_weight : float, default=6.0
         w, the beta of the paper, >= 0. Studies try 1, 2, 4, 6, 8, 10; the ARD-VAE
         paper takes 2 for images and 5 for its synthetic data.
-    beta : float, default=1.0
+    beta : float, default=0.1
         Weight of the whole KL, >= 0; twice the noise variance of one feature. The
         paper has 1 with cross entropy.
     estimator : {"weighted", "stratified"}, default="weighted"
@@ -171,7 +171,7 @@ class BetaTCVAE(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_ardvae import BetaTCVAE
     >>> X = load_digits().data / 16
-    >>> model = BetaTCVAE(8, beta=0.2, max_iter=2, random_state=0).fit(X)
+    >>> model = BetaTCVAE(8, max_iter=2, random_state=0).fit(X)
     >>> model.transform(X).shape
     (1797, 8)
     """
@@ -190,7 +190,7 @@ class BetaTCVAE(BaseAutoencoder):
         n_components: int = 128,
         tc_weight: float = 6.0,
         *,
-        beta: float = 1.0,
+        beta: float = 0.1,
         estimator: Literal["weighted", "stratified"] = "weighted",
         output_components: Literal["active", "all"] = "all",
         **shared: Unpack[SharedParameters],

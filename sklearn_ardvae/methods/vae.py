@@ -238,10 +238,10 @@ class BetaVAE(BaseAutoencoder):
     ----------
     n_components : int, default=128
         The latent size L.
-    beta : float, default=4.0
-        Weight of the KL, >= 0. Papers count squared error with 1/2 and unit noise:
-        their beta is half of this one. With cross entropy they agree; studies of
-        disentanglement try 1, 2, 4, 6, 8, 16.
+    beta : float, default=0.2
+        Weight of the KL, >= 0; with squared error twice the noise variance of one
+        feature, relative to the scale of X. Papers have cross entropy and try 1, 2,
+        4, 6, 8, 16 (or squared error with 1/2: half of this beta).
     capacity : float or None, default=None
         KL in nats, >= 0, that training ends with; None for a plain weight. Studies
         try 5, 10, 25, 50, 75, 100 with ``beta=1000``.
@@ -277,7 +277,7 @@ class BetaVAE(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_ardvae import BetaVAE
     >>> X = load_digits().data / 16
-    >>> model = BetaVAE(8, beta=0.2, max_iter=2, random_state=0).fit(X)
+    >>> model = BetaVAE(8, max_iter=2, random_state=0).fit(X)
     >>> model.transform(X).shape
     (1797, 8)
     """
@@ -294,7 +294,7 @@ class BetaVAE(BaseAutoencoder):
     def __init__(
         self,
         n_components: int = 128,
-        beta: float = 4.0,
+        beta: float = 0.2,
         *,
         capacity: float | None = None,
         capacity_rise: float = 0.5,

@@ -17,7 +17,7 @@ quickstart: $(VENV)/.plot  ## Find the latent dimensions of handwritten digits.
 	$(BIN)/python examples/quickstart.py
 
 test: lint  ## Lint, check the format, run the tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-slow: $(VENV)/.test  ## Run the tests that take minutes.
 	$(BIN)/python -m pytest -m slow

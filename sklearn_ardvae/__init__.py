@@ -2,23 +2,36 @@
 
 from .base import all_estimators
 from .methods.ard_vae import ARDVAE
+from .methods.autoencoder import Autoencoder, ContractiveAE, SparseAE
+from .methods.dip_vae import DIPVAE
 from .methods.irmae import IRMAE, LoRAE
 from .methods.l0_arm_vae import L0ARMVAE
 from .methods.mask_aae import MaskAAE
 from .methods.ng_vae import NGVAE
+from .methods.rae import RAE
 from .methods.rank_reduction import RRAE, VRRAE
+from .methods.tc_vae import BetaTCVAE
+from .methods.vae import VAE, BetaVAE
 from .relevance import Relevance, decoder_relevance
 
 __all__ = [
     "ARDVAE",
+    "DIPVAE",
     "IRMAE",
     "L0ARMVAE",
     "NGVAE",
+    "RAE",
     "RRAE",
+    "VAE",
     "VRRAE",
+    "Autoencoder",
+    "BetaTCVAE",
+    "BetaVAE",
+    "ContractiveAE",
     "LoRAE",
     "MaskAAE",
     "Relevance",
+    "SparseAE",
     "all_estimators",
     "decoder_relevance",
 ]

@@ -188,11 +188,11 @@ class FittedAutoencoderMixin(TransformerMixin):
             Pass an int for reproducible results across multiple function calls.
         density : {"prior", "gaussian", "gmm"} or estimator, default="prior"
             What codes are drawn from. ``"prior"``: the method's own prior, on the
-            active components. ``"gaussian"``: a Gaussian with the mean and
-            covariance of the training codes. ``"gmm"``: a mixture of 10 Gaussians
-            fitted to the codes of `X`. An estimator with a ``sample`` method, such
-            as `GaussianMixture` or `KernelDensity`: fitted to codes that `transform`
-            returned, or else fitted here, on a copy, to the codes of `X`.
+            components that `transform` returns. ``"gaussian"``: a Gaussian with the
+            mean and covariance of the training codes. ``"gmm"``: a mixture of 10
+            Gaussians fitted to the codes of `X`. An estimator with a ``sample``
+            method, such as `GaussianMixture` or `KernelDensity`: fitted to codes that
+            `transform` returned, or else fitted here, on a copy, to the codes of `X`.
         X : array-like of shape (n_rows, n_features), default=None
             What a density is fitted to, since training data and codes are not kept.
 
@@ -205,17 +205,17 @@ class FittedAutoencoderMixin(TransformerMixin):
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         check_density(density)
         seed = draw_seed(random_state)
-        active = self.active_components_
+        columns = self._columns_out
         if isinstance(density, str) and density == "prior":
             generator = derived_generator(seed, device=self._device)
             with torch.no_grad():
                 z = self._module.draw_prior(n_samples, generator)
-            return self._decode(z.cpu().numpy()[:, active], active)
+            return self._decode(z.cpu().numpy()[:, columns], columns)
         if isinstance(density, str) and density == "gaussian":
-            mean = self._code_mean[active]
-            covariance = self._code_covariance[np.ix_(active, active)]
+            mean = self._code_mean[columns]
+            covariance = self._code_covariance[np.ix_(columns, columns)]
             z = draw_gaussian(mean, covariance, n_samples, seed)
-            return self._decode(z, active)
+            return self._decode(z, columns)
         codes = None if X is None else self._encode(self._rows(X))
         return self.inverse_transform(
             draw_from_density(density, n_samples, seed, codes)

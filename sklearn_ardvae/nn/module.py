@@ -66,6 +66,8 @@ class EpochStart:
         Epochs run before this one, over all calls of fit and partial_fit.
     n_epochs : int
         The value that `index` reaches if the budget is used up.
+    n_rows : int
+        Training rows, those that are withheld among them.
     held_out : Tensor of shape (n_held_out, n_features) or None
         Rows withheld from the steps of this epoch, where they were drawn anew.
     generator : torch.Generator
@@ -76,6 +78,7 @@ class EpochStart:
 
     index: int
     n_epochs: int
+    n_rows: int
     held_out: Tensor | None
     generator: torch.Generator
     streaming: bool = False

@@ -33,9 +33,11 @@ def noise_variance(module: AutoencoderModule, x: Tensor, seed: int) -> float:
     def squared_error(rows: Tensor) -> Tensor:
         draws = _score_draws(module, seed, rows.device)
         means = (module.decode(_code(module, rows, noise)) for noise in draws)
-        return sum((mean - rows).square().mean(1) for mean in means) / len(draws)
+        # In float64: the squares of data of 1e19 overflow float32.
+        errors = ((mean - rows).double().square().mean(1) for mean in means)
+        return sum(errors) / len(draws)
 
-    error = in_batches(squared_error, x).double().mean().item()
+    error = in_batches(squared_error, x).mean().item()
     return max(error, _SMALLEST_NOISE_VARIANCE)
 
 

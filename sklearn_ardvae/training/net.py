@@ -243,6 +243,7 @@ class AutoencoderNet(NeuralNet):
         epoch = EpochStart(
             index=self.epoch_,
             n_epochs=self.n_epochs_,
+            n_rows=len(self.train_index_),
             held_out=self._draw_held_out(dataset_train),
             generator=self.generator_,
             streaming=self.streaming,

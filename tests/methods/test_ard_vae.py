@@ -43,7 +43,7 @@ def module(log_variance=-2.0, *, n=3, prior="gaussian", beta=0.7):
 
 def start(model, index, x, *, streaming=False):
     generator = torch.Generator().manual_seed(index)
-    model.start_epoch(EpochStart(index, 9, x, generator, streaming))
+    model.start_epoch(EpochStart(index, 9, 50, x, generator, streaming))
 
 
 class TestPrior:

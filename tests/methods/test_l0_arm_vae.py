@@ -160,11 +160,11 @@ class TestLoss:
 
     def test_auto_tau_is_a_share_of_the_variance(self):
         model, x = module(tau="auto"), 3.0 * rows(500) + 2.0
-        start = EpochStart(0, 9, x, torch.Generator())
+        start = EpochStart(0, 9, 50, x, torch.Generator())
         model.start_epoch(start)
         expected = 0.05 * x.var(0, correction=0).sum()
         torch.testing.assert_close(model.tau, expected)
-        model.start_epoch(EpochStart(1, 9, 2 * x, torch.Generator()))
+        model.start_epoch(EpochStart(1, 9, 50, 2 * x, torch.Generator()))
         torch.testing.assert_close(model.tau, expected)
 
 

@@ -175,7 +175,7 @@ def weights_over_epochs(model, x, n_epochs, streaming=False):
     seen = []
     for index in range(n_epochs):
         n = index + 1 if streaming else n_epochs
-        model.start_epoch(EpochStart(index, n, x, torch.Generator(), streaming))
+        model.start_epoch(EpochStart(index, n, 50, x, torch.Generator(), streaming))
         seen.append(model.polarisation.item())
     return np.array(seen)
 
@@ -208,10 +208,10 @@ class TestSchedule:
         model, x = perfect(), rows(50)
         model.polarisation.fill_(64.0)
         model.t.data.fill_(0.0)
-        model.start_epoch(EpochStart(9, 10, x, torch.Generator()))
+        model.start_epoch(EpochStart(9, 10, 50, x, torch.Generator()))
         assert model.polarisation == 32.0
         model.t.data.fill_(9.0)
-        model.start_epoch(EpochStart(9, 10, x, torch.Generator()))
+        model.start_epoch(EpochStart(9, 10, 50, x, torch.Generator()))
         assert model.polarisation == 64.0
 
     def test_it_never_falls_below_its_start(self):
@@ -222,13 +222,15 @@ class TestSchedule:
 
     def test_the_scale_is_that_of_the_data(self):
         model, x = perfect(), 3.0 * rows(500)
-        model.start_epoch(EpochStart(0, 10, x, torch.Generator()))
+        model.start_epoch(EpochStart(0, 10, 50, x, torch.Generator()))
         variance = x.var(0, correction=0).mean()
         torch.testing.assert_close(model.scale, variance)
 
     def test_constant_data_have_scale_1(self):
         model = perfect()
-        model.start_epoch(EpochStart(0, 10, rows(1).expand(9, 4), torch.Generator()))
+        model.start_epoch(
+            EpochStart(0, 10, 50, rows(1).expand(9, 4), torch.Generator())
+        )
         assert model.scale == 1.0
 
 

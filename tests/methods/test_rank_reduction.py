@@ -54,7 +54,7 @@ def relative(x, y):
 
 def start(model, index=0, streaming=False):
     generator = torch.Generator().manual_seed(0)
-    model.start_epoch(EpochStart(index, 9, None, generator, streaming))
+    model.start_epoch(EpochStart(index, 9, 50, None, generator, streaming))
 
 
 class TestRRAELoss:

@@ -1,0 +1,71 @@
+"""What autoencoders without a posterior share; a method adds its penalty."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .likelihoods import Likelihood
+from .module import AutoencoderModule, LossTerms, Noise
+
+__all__ = ["DeterministicModule"]
+
+_ROWS = 1024
+
+
+class DeterministicModule(AutoencoderModule):
+    r"""Reconstruction loss plus a weighted penalty.
+
+    .. math::
+        \text{loss} = \frac1B \sum_i R(x_i, \hat x_i) + w\,P
+
+    with R the sum over features that the likelihood says, and P the method's own.
+    There is no prior; codes to sample from are drawn from N(m, C), with the mean and
+    covariance of the training codes.
+
+    Parameters
+    ----------
+    encoder, decoder, likelihood, n_components
+        As for `AutoencoderModule`.
+    penalty_weight : float
+        w.
+    """
+
+    def __init__(
+        self,
+        encoder: torch.nn.Module,
+        decoder: torch.nn.Module,
+        likelihood: Likelihood,
+        n_components: int,
+        penalty_weight: float = 0.0,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood, n_components)
+        self.penalty_weight = penalty_weight
+        self.register_buffer("code_mean", torch.zeros(n_components))
+        self.register_buffer("code_root", torch.eye(n_components))
+
+    def penalty(self, x: Tensor, z: Tensor, output: Tensor, noise: Noise) -> Tensor:
+        """Return P, shape (); by default none."""
+        return z.new_zeros(())
+
+    def loss(self, x: Tensor, noise: Noise) -> LossTerms:
+        z = self.encode(x)
+        output = self.decoder(z)
+        reconstruction = self.likelihood.reconstruction(x, output).mean()
+        if self.penalty_weight == 0.0:
+            return LossTerms(reconstruction, {"reconstruction": reconstruction})
+        penalty = self.penalty(x, z, output, noise)
+        total = torch.add(reconstruction, penalty, alpha=self.penalty_weight)
+        return LossTerms(total, {"reconstruction": reconstruction, "penalty": penalty})
+
+    def finish(self, x: Tensor, generator: torch.Generator) -> None:
+        """Take the moments of the codes of all rows."""
+        codes = torch.cat([self.encode(rows) for rows in x.split(_ROWS)]).double()
+        covariance = torch.cov(codes.T, correction=0).reshape(self.n_components, -1)
+        values, axes = torch.linalg.eigh(covariance)
+        self.code_mean.copy_(codes.mean(0))
+        self.code_root.copy_(axes * values.clamp_min(0.0).sqrt())
+
+    def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        noise = super().draw_prior(n_rows, generator)
+        return self.code_mean + noise @ self.code_root.T

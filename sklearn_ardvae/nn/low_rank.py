@@ -312,20 +312,22 @@ class PrincipalAxes(nn.Module):
 
 
 class RankSearch(nn.Module):
-    """Looks for the smallest rank with which the loss stays where it is.
+    """Looks for the smallest rank with which the error stays where it is.
 
-    It is told the mean loss of each epoch. First the loss settles at the rank that
-    training starts with: its best value, times 1 + tolerance, becomes the target.
-    Then the rank is cut, by half at first; when the loss comes down to the target
-    the cut holds and the next follows, when it settles above, the last rank that held
-    comes back and cuts become half as large, until a cut by 1 fails.
+    It is told the mean training error of each epoch, without any price of an axis,
+    for the sake of which it would give up axes that are needed. First the error
+    settles at the rank that training starts with: its best value, times
+    1 + tolerance, becomes the target. Then the rank is cut, by half at first; when the
+    error comes down to the target the cut holds and the next follows, when it settles
+    above, the last rank that held comes back and cuts become half as large, until a
+    cut by 1 fails.
 
     Parameters
     ----------
     tolerance : float
-        Relative rise of the loss that is accepted, >= 0.
+        Relative rise of the error that is accepted, >= 0.
     patience : int
-        The loss has settled when it has not fallen by `progress` for so many epochs.
+        The error has settled when it has not fallen by `progress` for so many epochs.
     progress : float
         Relative improvement that counts.
     """
@@ -345,10 +347,10 @@ class RankSearch(nn.Module):
         }.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
-    def next_rank(self, rank: int, loss: float) -> int:
-        """Return the rank of the next epoch, given the loss of one at `rank`."""
-        if loss < self.best * (1.0 - self.progress) or self.best.isinf():
-            self.best.fill_(loss)
+    def next_rank(self, rank: int, error: float) -> int:
+        """Return the rank of the next epoch, given the error of one at `rank`."""
+        if error < self.best * (1.0 - self.progress) or self.best.isinf():
+            self.best.fill_(error)
             self.n_idle.zero_()
         else:
             self.n_idle += 1
@@ -359,7 +361,7 @@ class RankSearch(nn.Module):
             self.target.copy_(self.best * (1.0 + self.tolerance))
             self.cut.fill_(max(1, rank // 2))
             return self._try_from(rank)
-        if loss <= self.target:
+        if error <= self.target:
             return self._try_from(rank)
         if not settled:
             return rank

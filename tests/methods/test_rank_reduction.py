@@ -135,6 +135,18 @@ class TestVRRAELoss:
         terms = model.loss(torch.randn(20, 5), torch.randn(20, 5))
         assert terms.total == terms.parts["reconstruction"]
 
+    def test_beta_is_that_of_a_gaussian_where_it_is_100_r_over_bd(self):
+        """The gradient is then that of the bound at the profiled noise variance."""
+        x, y = torch.randn(2, 20, 5, dtype=torch.float64).unbind()
+        output = (0.9 * x + 0.1 * y).requires_grad_()
+        error = identity(VRRAEModule).error(x, output)
+        beta = (error / (20 * 5)).item()
+        (slope,) = torch.autograd.grad(error / beta, output)
+        variance = (x - output).square().mean().detach()
+        bound = (x - output).square().sum() / (2.0 * variance)
+        (expected,) = torch.autograd.grad(bound, output)
+        torch.testing.assert_close(slope, expected)
+
     def test_without_noise_the_error_has_rraes_gradient(self):
         x = torch.randn(20, 5, dtype=torch.float64, requires_grad=True)
         model = identity(VRRAEModule, beta=0.0).double()
@@ -205,24 +217,31 @@ class TestVRRAELoss:
 
 
 class TestRankSearchInTraining:
+    def test_it_watches_the_error_and_not_the_kl(self):
+        model, x = identity(VRRAEModule, beta=100.0), torch.randn(20, 5)
+        terms = model.loss(x, torch.randn(20, 5))
+        total, n_rows = model.epoch_error.tolist()
+        assert total / n_rows == pytest.approx(terms.parts["reconstruction"].item())
+        assert n_rows == 20
+
     def test_the_rank_falls_and_comes_back_with_its_weights(self):
         model = identity(RRAEModule, n=4, rank=4, rank_tolerance=0.1)
         model.decoder = nn.Linear(4, 4)
         assert not model.settled
         for index in range(11):
-            model.epoch_loss.copy_(torch.tensor([10.0, 10.0]))
+            model.epoch_error.copy_(torch.tensor([10.0, 10.0]))
             start(model, index)
         assert model.axes.rank == 2
         kept = model.decoder.weight.detach().clone()
         nn.init.zeros_(model.decoder.weight)
         for index in range(11, 22):
-            model.epoch_loss.copy_(torch.tensor([90.0, 10.0]))
+            model.epoch_error.copy_(torch.tensor([90.0, 10.0]))
             start(model, index)
         # Rank 2 failed, 3 is tried from the weights that rank 4 had.
         assert model.axes.rank == 3
         assert torch.equal(model.decoder.weight, kept)
         for index in range(22, 33):
-            model.epoch_loss.copy_(torch.tensor([90.0, 10.0]))
+            model.epoch_error.copy_(torch.tensor([90.0, 10.0]))
             start(model, index)
         assert model.axes.rank == 4
         assert model.settled
@@ -231,7 +250,7 @@ class TestRankSearchInTraining:
         model = identity(RRAEModule, n=4, rank=4, rank_tolerance=0.1)
         model.decoder = nn.Linear(4, 4)
         for index in range(11):
-            model.epoch_loss.copy_(torch.tensor([10.0, 10.0]))
+            model.epoch_error.copy_(torch.tensor([10.0, 10.0]))
             start(model, index)
         assert model.axes.rank == 2
         kept = model.decoder.weight.detach().clone()

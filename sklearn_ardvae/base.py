@@ -261,14 +261,14 @@ class BaseAutoencoder(
         weights = jacobian_weights(module.decode, codes[picked])
         with torch.no_grad():
             variance = module.component_variance(codes)
-        relevance = (weights * variance).double().cpu().numpy()
+        relevance = (weights * variance).cpu().double().numpy()
         total = relevance.sum()
         noise = noise_variance(module, net.test_rows_, self._seed)
         if _is_collapsed(total, noise * x.shape[1], x):
             active = np.empty(0, dtype=np.intp)
         else:
             active = self._select_active(relevance, module)
-        host_codes = codes.double().cpu().numpy()
+        host_codes = codes.cpu().double().numpy()
         history = join_histories(self.history_, net.history)
         return {
             "_module": module,

@@ -266,7 +266,7 @@ def _weights_by_jvp(decoder: Callable, codes: NDArray) -> NDArray:
                 "(n, ...) with torch operations, or pass "
                 f"method='finite_difference'. Torch says: {error}"
             ) from error
-    return weights.double().cpu().numpy()
+    return weights.cpu().double().numpy()
 
 
 def _weights_by_differences(
@@ -276,7 +276,7 @@ def _weights_by_differences(
         if not as_tensor:
             return np.asarray(decoder(z), dtype=np.float64)
         with torch.no_grad():
-            return decoder(_like_parameters(z, decoder)).double().cpu().numpy()
+            return decoder(_like_parameters(z, decoder)).cpu().double().numpy()
 
     weights = np.empty(codes.shape[1])
     with _evaluation_mode(decoder):

@@ -19,6 +19,7 @@ _ROWS = 1024
 _DRAWS = 16
 # The evidence divides by the noise variance; a perfect reconstruction would make it 0.
 _SMALLEST_NOISE_VARIANCE = 1e-30
+_SMALLEST_ERROR = 1e-30
 
 
 @torch.no_grad()
@@ -30,15 +31,20 @@ def in_batches(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
 def noise_variance(module: AutoencoderModule, x: Tensor, seed: int) -> float:
     """Return the mean squared error of one feature, over x and the posterior."""
 
-    def squared_error(rows: Tensor) -> Tensor:
+    def root_mean_square(rows: Tensor) -> Tensor:
         draws = _score_draws(module, seed, rows.device)
         means = (module.decode(_code(module, rows, noise)) for noise in draws)
-        # In float64: the squares of data of 1e19 overflow float32.
-        errors = ((mean - rows).double().square().mean(1) for mean in means)
-        return sum(errors) / len(draws)
+        return torch.stack([_root_mean_square(mean - rows) for mean in means], dim=1)
 
-    error = in_batches(squared_error, x).mean().item()
+    # Squared on the host, in float64, which not every device has.
+    error = in_batches(root_mean_square, x).cpu().double().square().mean().item()
     return max(error, _SMALLEST_NOISE_VARIANCE)
+
+
+def _root_mean_square(errors: Tensor) -> Tensor:
+    """Return that of each row; the squares of errors of 1e20 would overflow float32."""
+    largest = errors.abs().amax(1).clamp_min(_SMALLEST_ERROR)
+    return largest * (errors / largest[:, None]).square().mean(1).sqrt()
 
 
 def evidence(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from torch import Tensor, nn
+from torch import Tensor
 
 from ._docstrings import fill_docstring
 from ._fitted import FittedAutoencoderMixin
@@ -24,7 +24,7 @@ from ._validation import (
     validate_rows,
     warn_of_scale,
 )
-from .nn.likelihoods import LIKELIHOODS, Likelihood
+from .nn.likelihoods import LIKELIHOODS
 from .nn.module import AutoencoderModule
 from .nn.networks import build_networks
 from .persistence import PersistenceMixin
@@ -50,8 +50,8 @@ class BaseAutoencoder(
 ):
     """Base of all estimators.
 
-    A method states its ``_module_class`` and its parameters, implements
-    ``_make_module``, and overrides the other hooks where it differs.
+    A method states its ``_module_class``, what that takes (``_module_settings``) and
+    its parameters, and overrides the other hooks where it differs.
     """
 
     _module_class: ClassVar[type[AutoencoderModule]]
@@ -63,11 +63,9 @@ class BaseAutoencoder(
 
     # --- hooks for a method -----------------------------------------------------
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> AutoencoderModule:
-        """Return the method's module around networks that fit the data."""
-        raise NotImplementedError
+    def _module_settings(self) -> dict[str, Any]:
+        """Return what `_module_class` takes besides networks and latent size."""
+        return {}
 
     def _active_threshold(self) -> float:
         """Return the share of the total relevance that active axes must exceed."""
@@ -248,7 +246,13 @@ class BaseAutoencoder(
                 hidden_layer_sizes=self.hidden_layer_sizes,
                 activation=self.activation,
             )
-            return self._make_module(encoder, decoder, likelihood)
+            return self._module_class(
+                encoder,
+                decoder,
+                likelihood,
+                self.n_components,
+                **self._module_settings(),
+            )
 
     def _describe(
         self, module: AutoencoderModule, net: AutoencoderNet, x: Tensor

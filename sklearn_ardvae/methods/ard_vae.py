@@ -258,22 +258,16 @@ class ARDVAE(BaseAutoencoder):
         self.relevance_threshold = relevance_threshold
         self.relevance_samples = relevance_samples
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> ARDVAEModule:
-        return ARDVAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            beta=self.beta,
-            prior=self.prior,
-            held_out=HeldOut(
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "beta": self.beta,
+            "prior": self.prior,
+            "held_out": HeldOut(
                 self._n_prior_samples,
                 every=self.prior_update_every,
                 shared=self.prior_samples == "all",
             ),
-        )
+        }
 
     def _n_prior_samples(self, n_rows: int) -> int:
         if self.prior_samples == "auto":

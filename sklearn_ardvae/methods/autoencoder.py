@@ -7,7 +7,7 @@ lecture notes, 2011. All three are baselines of the VRRAE paper, arXiv 2505.0945
 from __future__ import annotations
 
 from numbers import Real
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -74,11 +74,6 @@ class Autoencoder(BaseAutoencoder):
         **shared: Unpack[SharedParameters],
     ) -> None:
         super().__init__(n_components, output_components=output_components, **shared)
-
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> DeterministicModule:
-        return DeterministicModule(encoder, decoder, likelihood, self.n_components)
 
 
 class ContractiveModule(DeterministicModule):
@@ -200,17 +195,11 @@ class ContractiveAE(BaseAutoencoder):
         self.penalty_weight = penalty_weight
         self.estimator = estimator
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> ContractiveModule:
-        return ContractiveModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            self.penalty_weight,
-            self.estimator,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "penalty_weight": self.penalty_weight,
+            "estimator": self.estimator,
+        }
 
 
 class SparseModule(DeterministicModule):
@@ -330,15 +319,9 @@ class SparseAE(BaseAutoencoder):
         self.penalty = penalty
         self.rate = rate
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> SparseModule:
-        return SparseModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            self.penalty_weight,
-            self.penalty,
-            self.rate,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "penalty_weight": self.penalty_weight,
+            "kind": self.penalty,
+            "rate": self.rate,
+        }

@@ -7,7 +7,7 @@ from Unlabeled Observations", ICLR 2018, arXiv 1711.00848.
 from __future__ import annotations
 
 from numbers import Real
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -167,20 +167,14 @@ class DIPVAE(BaseAutoencoder):
         self.off_diagonal_weight = off_diagonal_weight
         self.diagonal_weight = diagonal_weight
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> DIPVAEModule:
+    def _module_settings(self) -> dict[str, Any]:
         diagonal_weight = self.diagonal_weight
         if diagonal_weight is None:
             factor = 10.0 if self.kind == "i" else 1.0
             diagonal_weight = factor * self.off_diagonal_weight
-        return DIPVAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            self.beta,
-            kind=self.kind,
-            off_diagonal_weight=self.off_diagonal_weight,
-            diagonal_weight=diagonal_weight,
-        )
+        return {
+            "beta": self.beta,
+            "kind": self.kind,
+            "off_diagonal_weight": self.off_diagonal_weight,
+            "diagonal_weight": diagonal_weight,
+        }

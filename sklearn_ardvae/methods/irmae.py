@@ -195,17 +195,11 @@ class IRMAE(BaseAutoencoder):
         self.n_linear_layers = n_linear_layers
         self.variance_threshold = variance_threshold
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> IRMAEModule:
-        return IRMAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            n_layers=self.n_linear_layers,
-            variance_threshold=self.variance_threshold,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "n_layers": self.n_linear_layers,
+            "variance_threshold": self.variance_threshold,
+        }
 
     def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
         return _ranked(relevance, module)
@@ -292,18 +286,12 @@ class LoRAE(BaseAutoencoder):
         self.nuclear_weight = nuclear_weight
         self.variance_threshold = variance_threshold
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> IRMAEModule:
-        return IRMAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            n_layers=1,
-            variance_threshold=self.variance_threshold,
-            nuclear_weight=self.nuclear_weight,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "n_layers": 1,
+            "variance_threshold": self.variance_threshold,
+            "nuclear_weight": self.nuclear_weight,
+        }
 
     def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
         return _ranked(relevance, module)

@@ -316,19 +316,13 @@ class L0ARMVAE(BaseAutoencoder):
         self.gradient = gradient
         self.multiplier_max = multiplier_max
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> L0ARMVAEModule:
-        return L0ARMVAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            tau=self.tau,
-            l0_weight=self.l0_weight,
-            gradient=self.gradient,
-            multiplier_max=self.multiplier_max,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "tau": self.tau,
+            "l0_weight": self.l0_weight,
+            "gradient": self.gradient,
+            "multiplier_max": self.multiplier_max,
+        }
 
     def _select_active(self, relevance: NDArray, module: L0ARMVAEModule) -> NDArray:
         order = np.argsort(-relevance, kind="stable")

@@ -422,28 +422,22 @@ class MaskAAE(BaseAutoencoder):
         self.collapse_guard = collapse_guard
         self.mask_threshold = mask_threshold
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> MaskAAEModule:
+    def _module_settings(self) -> dict[str, Any]:
         sizes = self.critic_layer_sizes
         if sizes is None:
             sizes = self.hidden_layer_sizes
         critic = make_critic(self.n_components, np.atleast_1d(sizes).tolist())
-        return MaskAAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            critic=critic,
-            reconstruction_weight=self.reconstruction_weight,
-            variance_weight=self.variance_weight,
-            penalty_weight=self.penalty_weight,
-            n_critic=self.n_critic,
-            largest_polarisation=self.polarisation,
-            schedule_share=self.schedule_share,
-            guard=self.collapse_guard,
-            n_epochs=self.max_iter,
-        )
+        return {
+            "critic": critic,
+            "reconstruction_weight": self.reconstruction_weight,
+            "variance_weight": self.variance_weight,
+            "penalty_weight": self.penalty_weight,
+            "n_critic": self.n_critic,
+            "largest_polarisation": self.polarisation,
+            "schedule_share": self.schedule_share,
+            "guard": self.collapse_guard,
+            "n_epochs": self.max_iter,
+        }
 
     def _train(self, *args: Any, callbacks: list, **settings: Any) -> AutoencoderNet:
         drop = LearningRateDrop(self.lr_drop, self.lr_drop_share)

@@ -380,20 +380,14 @@ class NGVAE(BaseAutoencoder):
         self.active_rule = active_rule
         self.variance_threshold = variance_threshold
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> NGVAEModule:
-        return NGVAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            self.beta,
-            slope=self.slope,
-            normalize=self.normalize_regime,
-            initial_p=self.initial_p,
-            gradient=self.gradient,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "beta": self.beta,
+            "slope": self.slope,
+            "normalize": self.normalize_regime,
+            "initial_p": self.initial_p,
+            "gradient": self.gradient,
+        }
 
     def _describe(
         self, module: NGVAEModule, net: AutoencoderNet, x: Tensor

@@ -7,7 +7,7 @@ Autoencoders", ICLR 2020, arXiv 1903.12436.
 from __future__ import annotations
 
 from numbers import Real
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -186,16 +186,10 @@ class RAE(BaseAutoencoder):
         self.penalty = penalty
         self.penalty_weight = penalty_weight
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> RAEModule:
-        return RAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            code_weight=self.code_weight,
-            penalty=self.penalty,
-            penalty_weight=self.penalty_weight,
-            n_features=self.n_features_in_,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "code_weight": self.code_weight,
+            "penalty": self.penalty,
+            "penalty_weight": self.penalty_weight,
+            "n_features": self.n_features_in_,
+        }

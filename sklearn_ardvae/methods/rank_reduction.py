@@ -344,13 +344,6 @@ class RRAE(BaseAutoencoder):
         self.svd = svd
         self.basis = basis
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> RRAEModule:
-        return self._module_class(
-            encoder, decoder, likelihood, self.n_components, **self._module_settings()
-        )
-
     def _module_settings(self) -> dict[str, Any]:
         adaptive = self.rank == "adaptive"
         if adaptive and not self.svd:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -200,15 +200,9 @@ class BetaTCVAE(BaseAutoencoder):
         self.beta = beta
         self.estimator = estimator
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> BetaTCVAEModule:
-        return BetaTCVAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            self.beta,
-            tc_weight=self.tc_weight,
-            estimator=self.estimator,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "beta": self.beta,
+            "tc_weight": self.tc_weight,
+            "estimator": self.estimator,
+        }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -159,17 +159,11 @@ class VAE(BaseAutoencoder):
         self.noise = noise
         self.noise_variance = noise_variance
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> VAEModule:
-        return VAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            noise=self.noise,
-            noise_variance=self.noise_variance,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "noise": self.noise,
+            "noise_variance": self.noise_variance,
+        }
 
 
 class BetaVAEModule(VariationalModule):
@@ -306,15 +300,9 @@ class BetaVAE(BaseAutoencoder):
         self.capacity = capacity
         self.capacity_rise = capacity_rise
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> BetaVAEModule:
-        return BetaVAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            self.beta,
-            capacity=self.capacity,
-            rise=self.capacity_rise,
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        return {
+            "beta": self.beta,
+            "capacity": self.capacity,
+            "rise": self.capacity_rise,
+        }

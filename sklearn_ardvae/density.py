@@ -159,7 +159,9 @@ class SecondStageVAE(DensityMixin, BaseEstimator):
     distribution, stayed at the solution that does not use u at all.
     Known to fail: codes that fill fewer dimensions than L, without noise, have no best
     g, and its floor of 1e-3 decides; codes in clusters far apart are bridged by a few
-    samples, since u and its decoder are continuous.
+    samples, since u and its decoder are continuous; few rows for many axes: of 1400
+    fixed codes of 16 axes (an `Autoencoder` of digits) draws had 0.83 of the codes'
+    deviation, and a mixture of 10 Gaussians came nearer to held-out codes.
 
     References
     ----------

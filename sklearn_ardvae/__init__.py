@@ -1,6 +1,7 @@
 """Autoencoders that tell how many latent dimensions your data need."""
 
 from .base import all_estimators
+from .density import SecondStageVAE
 from .methods.ard_vae import ARDVAE
 from .methods.autoencoder import Autoencoder, ContractiveAE, SparseAE
 from .methods.dip_vae import DIPVAE
@@ -11,6 +12,7 @@ from .methods.ng_vae import NGVAE
 from .methods.rae import RAE
 from .methods.rank_reduction import RRAE, VRRAE
 from .methods.tc_vae import BetaTCVAE
+from .methods.two_stage_vae import TwoStageVAE
 from .methods.vae import VAE, BetaVAE
 from .relevance import Relevance, decoder_relevance
 
@@ -31,7 +33,9 @@ __all__ = [
     "LoRAE",
     "MaskAAE",
     "Relevance",
+    "SecondStageVAE",
     "SparseAE",
+    "TwoStageVAE",
     "all_estimators",
     "decoder_relevance",
 ]

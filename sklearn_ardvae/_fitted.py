@@ -186,13 +186,16 @@ class FittedAutoencoderMixin(TransformerMixin):
             How many, >= 1.
         random_state : int, RandomState instance or None, default=None
             Pass an int for reproducible results across multiple function calls.
-        density : {"prior", "gaussian", "gmm"} or estimator, default="prior"
+        density : {"prior", "gaussian", "gmm", "second_stage"} or estimator, \
+                default="prior"
             What codes are drawn from. ``"prior"``: the method's own prior, on the
             components that `transform` returns. ``"gaussian"``: a Gaussian with the
             mean and covariance of the training codes. ``"gmm"``: a mixture of 10
-            Gaussians fitted to the codes of `X`. An estimator with a ``sample``
-            method, such as `GaussianMixture` or `KernelDensity`: fitted to codes that
-            `transform` returned, or else fitted here, on a copy, to the codes of `X`.
+            Gaussians fitted to the codes of `X`. ``"second_stage"``: a
+            `SecondStageVAE` fitted to the codes of `X` and, where the method has a
+            posterior, to its noise. An estimator with a ``sample`` method, such as
+            `GaussianMixture` or `KernelDensity`: fitted to codes that `transform`
+            returned, or else fitted here, on a copy, to the codes of `X`.
         X : array-like of shape (n_rows, n_features), default=None
             What a density is fitted to, since training data and codes are not kept.
 
@@ -216,7 +219,10 @@ class FittedAutoencoderMixin(TransformerMixin):
             covariance = self._code_covariance[np.ix_(columns, columns)]
             z = draw_gaussian(mean, covariance, n_samples, seed)
             return self._decode(z, columns)
-        codes = None if X is None else self._encode(self._rows(X))
-        return self.inverse_transform(
-            draw_from_density(density, n_samples, seed, codes)
-        )
+        codes = std = None
+        if X is not None:
+            x = self._rows(X)
+            codes = self._encode(x)
+            std = in_batches(self._module.code_std, x).cpu().numpy()[:, columns]
+        z = draw_from_density(density, n_samples, seed, codes, std)
+        return self.inverse_transform(z)

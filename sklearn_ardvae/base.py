@@ -29,6 +29,7 @@ from .nn.module import AutoencoderModule
 from .nn.networks import build_networks
 from .persistence import PersistenceMixin
 from .relevance import jacobian_weights, select_active
+from .training.batches import batch_rows
 from .training.callbacks import ConvergenceMonitor, SklearnBridge, join_histories
 from .training.devices import resolve_device
 from .training.inference import in_batches, noise_variance
@@ -78,6 +79,11 @@ class BaseAutoencoder(
     def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
         """Return the indices of the active axes, most relevant first."""
         return select_active(relevance, self._active_threshold())
+
+    def _train_further(
+        self, module: AutoencoderModule, net: AutoencoderNet, x: Tensor
+    ) -> None:
+        """Train what a method trains after the rest; `net` has trained `module`."""
 
     def _method_attributes(self, module: AutoencoderModule) -> dict[str, Any]:
         """Return fitted attributes that only this method has."""
@@ -191,7 +197,7 @@ class BaseAutoencoder(
                 "seed": self._seed,
                 "epochs_before": self.n_iter_,
                 "active_threshold": self._active_threshold(),
-                "batch_size": self._n_batch_rows(len(x)),
+                "batch_size": batch_rows(self.batch_size, len(x)),
                 "lr": self.learning_rate,
                 "device": str(device),
                 "verbose": self.verbose,
@@ -204,6 +210,7 @@ class BaseAutoencoder(
             net.resume_optimizers(self._optimizer_states)
         net.partial_fit(x)
         net.finish(x)
+        self._train_further(module, net, x)
         vars(self).update(self._describe(module, net, x))
         if self.n_active_components_ == 0:
             warnings.warn(
@@ -226,11 +233,6 @@ class BaseAutoencoder(
                 "change of n_components, architecture, hidden_layer_sizes, likelihood "
                 f"or input_shape, or set warm_start=False. Torch says: {error}"
             ) from error
-
-    def _n_batch_rows(self, n_rows: int) -> int:
-        if self.batch_size == "auto":
-            return min(128, max(16, n_rows // 40))
-        return self.batch_size
 
     def _build_module(self) -> AutoencoderModule:
         """Return a module of initial weights that fits the data."""

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
-from sklearn_ardvae import ARDVAE
+from sklearn_ardvae import ARDVAE, SecondStageVAE
 
 every_estimator = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
 
@@ -171,6 +171,7 @@ def densities():
         "unfitted mixture": GaussianMixture(2),
         "unfitted kernel": KernelDensity(bandwidth=0.5),
         "fitted mixture": lambda codes: GaussianMixture(2).fit(codes.astype(float)),
+        "second stage": SecondStageVAE((8,), max_iter=2),
         "rng": rng,
     }
 

@@ -104,6 +104,9 @@ class L0ARMVAEModule(VariationalModule):
     def encode(self, x: Tensor) -> Tensor:
         return super().encode(x) * self.open_gates
 
+    def code_std(self, x: Tensor) -> Tensor:
+        return super().code_std(x) * self.open_gates
+
     def decode(self, z: Tensor) -> Tensor:
         return super().decode(z * self.open_gates)
 
@@ -356,10 +359,12 @@ class L0ARMVAE(BaseAutoencoder):
             How many, >= 1.
         random_state : int, RandomState instance or None, default=None
             Pass an int for reproducible results across multiple function calls.
-        density : {"gaussian", "prior", "gmm"} or estimator, default="gaussian"
+        density : {"gaussian", "prior", "gmm", "second_stage"} or estimator, \
+                default="gaussian"
             What codes are drawn from: a Gaussian with the mean and covariance of the
-            training codes, N(0, 1) on the open axes, a mixture of 10 Gaussians or an
-            estimator with a ``sample`` method fitted to the codes of `X`.
+            training codes, N(0, 1) on the open axes, a mixture of 10 Gaussians, a
+            `SecondStageVAE` or an estimator with a ``sample`` method fitted to the
+            codes of `X`.
         X : array-like of shape (n_rows, n_features), default=None
             What a density is fitted to, since training data and codes are not kept.
 

@@ -105,6 +105,9 @@ class NGVAEModule(VariationalModule):
         shape, rate = self.regime(p)
         return rate / (shape - 1.0)
 
+    def code_std(self, x: Tensor) -> Tensor:
+        return self.expected_variance(self.posterior(x)[1]).sqrt()
+
     def summarise(self, x: Tensor) -> None:
         """Keep the means of E[1/lambda] and of p over the rows of `x`."""
         p = in_batches(lambda rows: self.posterior(rows)[1], x)

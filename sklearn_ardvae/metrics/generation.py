@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 from sklearn.utils.validation import check_array, check_scalar
 
-from ..density import draw_from_density
+from ..density import NAMED_DENSITIES, check_density, draw_from_density
 from ..training.randomness import draw_seed
 from ._factors import check_codes, check_counts
 from .features import extract_features
@@ -363,10 +363,11 @@ def random_samples(
         Codes of the training data.
     n_samples : int, default=1250
         >= 1 (the text of the VRRAE paper; a caption has 20 000).
-    density : "gmm" or estimator with ``sample``, default="gmm"
+    density : "gmm", "second_stage" or estimator with ``sample``, default="gmm"
         ``"gmm"``: a Gaussian mixture of 10 components, or of one for each 20 codes
-        if that is less; the paper does not give their number. An estimator that is
-        not fitted is fitted to the codes, on a copy.
+        if that is less; the paper does not give their number. ``"second_stage"``: a
+        `SecondStageVAE`. An estimator that is not fitted is fitted to the codes, on a
+        copy.
     random_state : int, RandomState instance or None, default=None
         Seeds the density.
 
@@ -388,11 +389,7 @@ def random_samples(
     (7, 2)
     """
     check_counts(n_samples=n_samples)
-    if density != "gmm" and not hasattr(density, "sample"):
-        raise ValueError(
-            f"density must be 'gmm' or an estimator with a sample method; got "
-            f"{density!r}."
-        )
+    check_density(density, NAMED_DENSITIES)
     codes = check_codes(codes, min_rows=2)
     seed = draw_seed(random_state)
     return np.asarray(decode(draw_from_density(density, n_samples, seed, codes)))

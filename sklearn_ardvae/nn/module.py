@@ -163,6 +163,10 @@ class AutoencoderModule(nn.Module):
         """Return the deterministic codes, shape (n_rows, n_components)."""
         return self.encoder(x)
 
+    def code_std(self, x: Tensor) -> Tensor:
+        """Return the deviation of q(z|x) around `encode`, 0 where there is no q."""
+        return torch.zeros_like(self.encode(x))
+
     def decode(self, z: Tensor) -> Tensor:
         """Return the mean of x given z, in the range of the data."""
         return self.likelihood.mean(self.decoder(z))

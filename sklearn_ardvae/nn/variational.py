@@ -57,6 +57,9 @@ class VariationalModule(AutoencoderModule):
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
 
+    def code_std(self, x: Tensor) -> Tensor:
+        return torch.exp(0.5 * self.posterior(x)[1])
+
     def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
         shape = (n_rows, self.n_components)
         return torch.randn(shape, generator=generator, device=generator.device)

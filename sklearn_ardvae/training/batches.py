@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-__all__ = ["Rows", "TensorBatches"]
+__all__ = ["Rows", "TensorBatches", "batch_rows"]
 
 # Rows gathered together: what stays in a processor's cache.
 _GATHERED_BYTES = 2**20
+
+
+def batch_rows(batch_size: int | Literal["auto"], n_rows: int) -> int:
+    """Return the rows of a gradient step, ``"auto"`` resolved."""
+    return min(128, max(16, n_rows // 40)) if batch_size == "auto" else batch_size
 
 
 class Rows(Dataset):

@@ -85,8 +85,13 @@ class ConvergenceMonitor(Callback):
             net.module_.load_state_dict(self.best_state_)
         self.best_state_ = None
 
-    def warn_of(self, net: AutoencoderNet, name: str) -> None:
-        """Warn if training ended before it converged, or with nothing active."""
+    def warn_of(
+        self,
+        net: AutoencoderNet,
+        name: str,
+        consequence: str = "n_active_components_ may be too high",
+    ) -> None:
+        """Warn if training was interrupted, or ended before it converged."""
         n_active = [row["n_active"] for row in net.history]
         if net.interrupted_:
             warnings.warn("Training interrupted by user.", UserWarning, stacklevel=4)
@@ -100,8 +105,8 @@ class ConvergenceMonitor(Callback):
         if falling and not net.stop_requested_:
             warnings.warn(
                 f"{name}: max_iter={len(n_active)} epochs are over while "
-                f"{' and '.join(falling)} still fell; n_active_components_ may be too "
-                "high. Increase max_iter, or learning_rate.",
+                f"{' and '.join(falling)} still fell; {consequence}. Increase "
+                "max_iter, or learning_rate.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -1,7 +1,6 @@
 """Autoencoders that tell how many latent dimensions your data need."""
 
 from .base import all_estimators
-from .density import SecondStageVAE
 from .methods.ard_vae import ARDVAE
 from .methods.autoencoder import Autoencoder, ContractiveAE, SparseAE
 from .methods.dip_vae import DIPVAE
@@ -15,6 +14,7 @@ from .methods.tc_vae import BetaTCVAE
 from .methods.two_stage_vae import TwoStageVAE
 from .methods.vae import VAE, BetaVAE
 from .relevance import Relevance, decoder_relevance
+from .second_stage import SecondStageVAE
 
 __all__ = [
     "ARDVAE",

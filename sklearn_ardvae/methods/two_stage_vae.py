@@ -11,16 +11,15 @@ from typing import Any, Literal, Unpack
 
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._sklearn_compat import Interval
 from ..base import SharedParameters
-from ..density import SecondStageVAE
-from ..nn.likelihoods import Likelihood
 from ..nn.module import Phase
 from ..nn.networks import check_layer_sizes
 from ..nn.second_stage import SecondStageModule
 from ..nn.vae import VAEModule
+from ..second_stage import SecondStageVAE
 from ..training.callbacks import join_histories
 from ..training.inference import in_batches
 from ..training.net import AutoencoderNet
@@ -181,18 +180,9 @@ class TwoStageVAE(VAE):
         self.second_stage_max_iter = second_stage_max_iter
         self.second_stage_learning_rate = second_stage_learning_rate
 
-    def _make_module(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood
-    ) -> TwoStageVAEModule:
-        return TwoStageVAEModule(
-            encoder,
-            decoder,
-            likelihood,
-            self.n_components,
-            noise=self.noise,
-            noise_variance=self.noise_variance,
-            second_stage=self._density()._build_module(self.n_components),
-        )
+    def _module_settings(self) -> dict[str, Any]:
+        second_stage = self._density()._build_module(self.n_components)
+        return super()._module_settings() | {"second_stage": second_stage}
 
     def _density(self) -> SecondStageVAE:
         """Return the second stage as an estimator that is not fitted."""

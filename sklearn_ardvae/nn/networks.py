@@ -19,7 +19,13 @@ from torch import Tensor, nn
 
 from .likelihoods import Likelihood
 
-__all__ = ["ACTIVATIONS", "ARCHITECTURES", "Networks", "build_networks"]
+__all__ = [
+    "ACTIVATIONS",
+    "ARCHITECTURES",
+    "Networks",
+    "build_networks",
+    "check_layer_sizes",
+]
 
 Networks = tuple[nn.Module, nn.Module]
 
@@ -366,18 +372,23 @@ def build_networks(
     if not isinstance(architecture, str):
         networks = own_networks(architecture, request)
     elif architecture == "mlp":
-        hidden = np.atleast_1d(hidden_layer_sizes).tolist()
-        if not all(isinstance(size, int) and size > 0 for size in hidden):
-            raise ValueError(
-                "hidden_layer_sizes must hold integers >= 1, one for each layer; got "
-                f"{hidden_layer_sizes!r}."
-            )
+        hidden = check_layer_sizes("hidden_layer_sizes", hidden_layer_sizes)
         layer = ACTIVATIONS.get(activation, activation)
         networks = mirrored_perceptrons(request, hidden, layer)
     else:
         networks = ARCHITECTURES[architecture](request)
     check_widths(networks, request)
     return networks
+
+
+def check_layer_sizes(name: str, sizes: ArrayLike) -> list[int]:
+    """Return the widths in parameter `name`, one or several, or say what is wrong."""
+    widths = np.atleast_1d(sizes).tolist()
+    if not all(isinstance(width, int) and width > 0 for width in widths):
+        raise ValueError(
+            f"{name} must hold integers >= 1, one for each layer; got {sizes!r}."
+        )
+    return widths
 
 
 def own_networks(pair: tuple, request: Request) -> Networks:

@@ -72,20 +72,26 @@ class FlowVAEModule(VariationalModule):
         z_0 = super().reparametrise(mean, log_variance, noise)
         return self.flow(z_0, context)[0]
 
-    def elbo_terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the reconstruction loss and log q(z_T|x) - log p(z_T) of each row.
+    def kl(
+        self, log_variance: Tensor, noise: Tensor, z: Tensor, log_det: Tensor
+    ) -> Tensor:
+        """Return log q(z_T|x) - log p(z_T) of each row, shape (n_rows,).
 
-        The constants of the two normal densities cancel.
+        One draw of the KL, which has no closed form; the constants of the two normal
+        densities cancel.
         """
+        return 0.5 * (z.square() - noise.square() - log_variance).sum(1) - log_det
+
+    def elbo_terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance, context = self.posterior(x)
         z_0 = super().reparametrise(mean, log_variance, noise)
         z, log_det = self.flow(z_0, context)
-        log_ratio = 0.5 * (z.square() - noise.square() - log_variance).sum(1) - log_det
-        return self.likelihood.reconstruction(x, self.decoder(z)), log_ratio
+        reconstruction = self.likelihood.reconstruction(x, self.decoder(z))
+        return reconstruction, self.kl(log_variance, noise, z, log_det)
 
 
 class FlowVAE(BaseAutoencoder):
-    r"""Variational autoencoder with a posterior in which the axes may depend on others.
+    r"""Variational autoencoder with a posterior whose axes may depend on each other.
 
     The Gaussian :math:`z_0 = \mu(x) + \sigma(x) \epsilon` goes through T inverse
     autoregressive steps, with the order of the axes reversed in turn:
@@ -115,10 +121,11 @@ class FlowVAE(BaseAutoencoder):
         feature, relative to the scale of X. Published code (pythae) has squared error
         with 1/2, that is ``beta=2``.
     n_flow_steps : int, default=2
-        T, >= 1. The paper tries 2 to 16, pythae has 2.
+        T, >= 1. Pythae has 2.
     flow_layer_sizes : array-like of int, default=None
         Hidden layers of each step's masked network, with SiLU; None for
-        `hidden_layer_sizes`. The paper has (1920, 1920), pythae (128, 128, 128).
+        `hidden_layer_sizes`, () for M and S that are linear. Pythae has (128, 128,
+        128).
     flow_update : {"gated", "exponential"}, default="gated"
         ``"gated"``: the step above, whose slopes g stay in (0, 1).
         ``"exponential"``: :math:`e^s z + M`, with :math:`s = 3 \tanh(S / 3)` in place
@@ -140,8 +147,7 @@ class FlowVAE(BaseAutoencoder):
 
     Notes
     -----
-    Paper: the flow, the gate (eqs. 13, 14 and algorithm 1), the context, the order
-    reversed in turn.
+    Paper: the flow, its gate (algorithm 1), the context, the order reversed in turn.
     Reference code (pythae): the exponential step, without a bound, and no context.
     Ours: the bound on s; masked networks that start at 0, so that the flow begins as a
     multiple of the identity; SiLU; the active axes by relevance.

@@ -21,8 +21,8 @@ __all__ = [
     "masked_perceptron",
 ]
 
-# The gate where the network puts out 0 is sigmoid(2) = 0.88: a step begins as nearly
-# the identity (Kingma et al., section 4, ask for 1 or 2).
+# The gate where the network puts out 0 is sigmoid(2) = 0.88: a step begins near the
+# identity (Kingma et al. advise an offset of 1 or 2).
 _GATE_OFFSET = 2.0
 # Of the log scale of an exponential step; a float32 overflows at 88.
 _LARGEST_LOG_SCALE = 3.0
@@ -191,8 +191,8 @@ class InverseAutoregressiveFlow(nn.Module):
         log_det : Tensor of shape (n_rows,)
             Of the Jacobian of z_T with respect to z_0.
         """
-        log_det = z.new_zeros(len(z))
+        log_dets = []
         for step in self.steps:
-            z, step_log_det = step(z, context)
-            log_det = log_det + step_log_det
-        return z, log_det
+            z, log_det = step(z, context)
+            log_dets.append(log_det)
+        return z, torch.stack(log_dets).sum(0)

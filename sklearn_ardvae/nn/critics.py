@@ -13,9 +13,18 @@ from .networks import multilayer_perceptron
 __all__ = ["discriminator_loss", "generator_loss", "gradient_penalty", "make_critic"]
 
 
-def make_critic(n_inputs: int, hidden_layer_sizes: Sequence[int]) -> nn.Sequential:
-    """Return a perceptron from codes to one unbounded number, with ReLU between."""
-    return multilayer_perceptron([n_inputs, *hidden_layer_sizes, 1], nn.ReLU)
+def make_critic(
+    n_inputs: int,
+    hidden_layer_sizes: Sequence[int],
+    activation: Callable[[], nn.Module] = nn.ReLU,
+) -> nn.Sequential:
+    """Return a perceptron from codes to one unbounded number."""
+    if not all(isinstance(size, int) and size > 0 for size in hidden_layer_sizes):
+        raise ValueError(
+            "critic_layer_sizes must hold integers >= 1, one for each layer; got "
+            f"{hidden_layer_sizes!r}."
+        )
+    return multilayer_perceptron([n_inputs, *hidden_layer_sizes, 1], activation)
 
 
 def gradient_penalty(

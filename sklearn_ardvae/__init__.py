@@ -1,9 +1,11 @@
 """Autoencoders that tell how many latent dimensions your data need."""
 
 from .base import all_estimators
+from .methods.aae import AAE
 from .methods.ard_vae import ARDVAE
 from .methods.autoencoder import Autoencoder, ContractiveAE, SparseAE
 from .methods.dip_vae import DIPVAE
+from .methods.factor_vae import FactorVAE
 from .methods.irmae import IRMAE, LoRAE
 from .methods.l0_arm_vae import L0ARMVAE
 from .methods.mask_aae import MaskAAE
@@ -15,6 +17,7 @@ from .methods.vae import VAE, BetaVAE
 from .relevance import Relevance, decoder_relevance
 
 __all__ = [
+    "AAE",
     "ARDVAE",
     "DIPVAE",
     "IRMAE",
@@ -28,6 +31,7 @@ __all__ = [
     "BetaTCVAE",
     "BetaVAE",
     "ContractiveAE",
+    "FactorVAE",
     "LoRAE",
     "MaskAAE",
     "Relevance",

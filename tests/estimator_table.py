@@ -10,6 +10,7 @@ from sklearn_ardvae import all_estimators
 FAST: dict[str, Any] = {
     "n_components": 2,
     "hidden_layer_sizes": (8,),
+    "critic_layer_sizes": (8,),
     "max_iter": 2,
     "batch_size": 16,
     "random_state": 0,

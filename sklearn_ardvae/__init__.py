@@ -1,9 +1,11 @@
 """Autoencoders that tell how many latent dimensions your data need."""
 
 from .base import all_estimators
+from .methods.aae import AAE
 from .methods.ard_vae import ARDVAE
 from .methods.autoencoder import Autoencoder, ContractiveAE, SparseAE
 from .methods.dip_vae import DIPVAE
+from .methods.factor_vae import FactorVAE
 from .methods.flow_vae import FlowVAE
 from .methods.irmae import IRMAE, LoRAE
 from .methods.l0_arm_vae import L0ARMVAE
@@ -18,6 +20,7 @@ from .relevance import Relevance, decoder_relevance
 from .second_stage import SecondStageVAE
 
 __all__ = [
+    "AAE",
     "ARDVAE",
     "DIPVAE",
     "IRMAE",
@@ -31,6 +34,7 @@ __all__ = [
     "BetaTCVAE",
     "BetaVAE",
     "ContractiveAE",
+    "FactorVAE",
     "FlowVAE",
     "LoRAE",
     "MaskAAE",

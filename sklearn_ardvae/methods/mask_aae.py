@@ -426,9 +426,8 @@ class MaskAAE(BaseAutoencoder):
         sizes = self.critic_layer_sizes
         if sizes is None:
             sizes = self.hidden_layer_sizes
-        critic = make_critic(self.n_components, np.atleast_1d(sizes).tolist())
         return {
-            "critic": critic,
+            "critic": make_critic(self.n_components, sizes),
             "reconstruction_weight": self.reconstruction_weight,
             "variance_weight": self.variance_weight,
             "penalty_weight": self.penalty_weight,

@@ -1,4 +1,4 @@
-"""Wasserstein critics of codes, for adversarial autoencoders."""
+"""Critics and discriminators of codes, for adversarial autoencoders."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .networks import multilayer_perceptron
 
-__all__ = ["gradient_penalty", "make_critic"]
+__all__ = ["discriminator_loss", "generator_loss", "gradient_penalty", "make_critic"]
 
 
 def make_critic(n_inputs: int, hidden_layer_sizes: Sequence[int]) -> nn.Sequential:
@@ -48,3 +49,45 @@ def gradient_penalty(
             critic(between).sum(), between, create_graph=True
         )
     return (slope.norm(dim=1) - 1.0).square().mean()
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    r"""Return the cross entropy of telling real codes (label 1) from fake ones.
+
+    .. math::
+        -\frac1B \sum_i \log \sigma(h_i) - \frac1{B'} \sum_j \log \sigma(-h'_j)
+
+    (Goodfellow et al., "Generative Adversarial Nets", 2014, eq. 1, with the sign of a
+    loss.) It is the SUM of two means: 2 log 2 where nothing is told apart. At its
+    least, the logit h is the log of the density of real codes over that of fake ones.
+
+    Parameters
+    ----------
+    real_logits, fake_logits : Tensor
+        h of real and h' of fake codes, any shapes.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def generator_loss(fake_logits: Tensor) -> Tensor:
+    r"""Return the cross entropy of taking fake codes for real ones.
+
+    .. math:: -\frac1B \sum_i \log \sigma(h'_i)
+
+    The form of section 3 of the same paper, whose slope does not vanish where the
+    discriminator is sure.
+
+    Parameters
+    ----------
+    fake_logits : Tensor
+        h' of the codes to be moved, any shape.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    return F.softplus(-fake_logits).mean()

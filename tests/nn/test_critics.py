@@ -1,10 +1,19 @@
-"""The gradient penalty against critics whose slope is known."""
+"""Gradient penalty and cross entropies against critics and solutions that are known."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
+from scipy import integrate, stats
 from torch import nn
 
-from sklearn_ardvae.nn.critics import gradient_penalty, make_critic
+from sklearn_ardvae.nn.critics import (
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    make_critic,
+)
 
 
 def batches(n=50, m=4, seed=0):
@@ -64,3 +73,44 @@ def test_a_critic_gives_one_unbounded_number(hidden):
     assert critic(torch.zeros(9, 3)).shape == (9, 1)
     assert isinstance(critic[-1], nn.Linear)
     assert sum(isinstance(layer, nn.Linear) for layer in critic) == len(hidden) + 1
+
+
+class TestCrossEntropies:
+    def test_they_are_those_of_probabilities(self):
+        real, fake = torch.randn(2, 30, 1, generator=torch.Generator().manual_seed(0))
+        p_real, p_fake = (1 / (1 + np.exp(-h.double().numpy())) for h in (real, fake))
+        expected = -np.log(p_real).mean() - np.log(1 - p_fake).mean()
+        assert discriminator_loss(real, fake).item() == pytest.approx(expected)
+        assert generator_loss(fake).item() == pytest.approx(-np.log(p_fake).mean())
+
+    def test_they_stay_finite_where_probabilities_are_0(self):
+        sure = torch.tensor([[-500.0]], requires_grad=True)
+        loss = generator_loss(sure)
+        loss.backward()
+        assert loss.item() == 500.0
+        assert sure.grad.item() == -1.0
+        assert discriminator_loss(-sure, sure).item() == 0.0
+        assert discriminator_loss(sure, -sure).item() == 1000.0
+
+    def test_nothing_told_apart_costs_2_log_2(self):
+        none = torch.zeros(5, 1)
+        assert discriminator_loss(none, none).item() == pytest.approx(2 * math.log(2))
+
+    def test_the_log_density_ratio_is_the_best_logit(self):
+        """The least loss is 2 log 2 - 2 JSD, here of N(1, 1) and N(0, 1)."""
+        n = 200_001
+        u = (np.arange(n) + 0.5) / n
+        real, fake = (torch.from_numpy(stats.norm.ppf(u, loc=m)) for m in (1.0, 0.0))
+
+        def divergence(t):
+            p, q = stats.norm.pdf(t, 1.0), stats.norm.pdf(t)
+            middle = 0.5 * (p + q)
+            return 0.5 * (p * np.log(p / middle) + q * np.log(q / middle))
+
+        jsd = integrate.quad(divergence, -10, 11)[0]
+        best = discriminator_loss(real - 0.5, fake - 0.5)
+        # The quantiles' rule leaves out tails of 1e-5, of a loss of order 1.
+        assert best.item() == pytest.approx(2 * math.log(2) - 2 * jsd, abs=1e-4)
+        for slope, shift in ((1.1, -0.5), (0.9, -0.5), (1.0, -0.4), (1.0, -0.6)):
+            other = discriminator_loss(slope * real + shift, slope * fake + shift)
+            assert other > best

@@ -12,6 +12,7 @@ from .methods.rae import RAE
 from .methods.rank_reduction import RRAE, VRRAE
 from .methods.tc_vae import BetaTCVAE
 from .methods.vae import VAE, BetaVAE
+from .methods.wae import WAE
 from .relevance import Relevance, decoder_relevance
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RRAE",
     "VAE",
     "VRRAE",
+    "WAE",
     "Autoencoder",
     "BetaTCVAE",
     "BetaVAE",

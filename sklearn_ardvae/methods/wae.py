@@ -6,6 +6,7 @@ Tolstikhin, Bousquet, Gelly, Schoelkopf: "Wasserstein Auto-Encoders", ICLR 2018,
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral, Real
 from typing import Any, Literal, Unpack
 
@@ -223,7 +224,9 @@ class WAE(BaseAutoencoder):
     dimensions a deterministic code cannot fill the prior, and samples come from
     where no code is. The noise of the MMD is of order 1 / B: with a large weight,
     small batches learn slowly and few validation rows stop too early (set
-    ``early_stopping=False``).
+    ``early_stopping=False``). The critic's form takes several times as many steps:
+    after 100 epochs of the digits below the variances of the codes were 0.7 to 1.2 with
+    w = 5, 0.3 to 1.8 with w = 20.
 
     References
     ----------
@@ -283,10 +286,12 @@ class WAE(BaseAutoencoder):
             sizes = np.atleast_1d(self.critic_layer_sizes).tolist()
             critic = make_critic(self.n_components, sizes)
         elif self.batch_size == 1:
-            raise ValueError(
-                "penalty='mmd' compares the rows of a batch with each other, but "
-                "batch_size=1. Set batch_size to 2 or more (64 or 100 in the paper), "
-                "or penalty='gan'."
+            warnings.warn(
+                "penalty='mmd' compares the rows of a batch with each other, so that "
+                "batch_size=1 leaves no penalty. Set batch_size to 2 or more (64 or "
+                "100 in the paper), or penalty='gan'.",
+                UserWarning,
+                stacklevel=5,
             )
         return WAEModule(
             encoder,

@@ -1,9 +1,12 @@
 """WAE: its losses against numpy, its phases, its noise, and where its codes end."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import nn
 from torch.distributions import Normal
@@ -274,11 +277,15 @@ class TestEstimator:
         np.testing.assert_allclose(drawn.mean(0), 0.0, atol=0.02)
         np.testing.assert_allclose(np.cov(drawn.T), np.eye(3), atol=0.02)
 
-    def test_batches_of_one_row_are_refused(self, low_rank):
-        with pytest.raises(ValueError, match=r"batch_size=1.*penalty='gan'"):
-            WAE(2, batch_size=1).fit(low_rank)
+    def test_batches_of_one_row_have_no_penalty_and_say_so(self, low_rank):
+        with pytest.warns(UserWarning, match=r"batch_size=1 leaves no penalty"):
+            model = WAE(2, batch_size=1, max_iter=1).fit(low_rank[:20])
+        assert model.history_["train_mmd"] == [0.0]
         settings = {"critic_layer_sizes": 3, "max_iter": 1, "random_state": 0}
-        WAE(2, penalty="gan", batch_size=1, **settings).fit(low_rank[:20])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            WAE(2, penalty="gan", batch_size=1, **settings).fit(low_rank[:20])
 
     @pytest.mark.parametrize(
         ("params", "name"),

@@ -16,6 +16,7 @@ from .methods.rank_reduction import RRAE, VRRAE
 from .methods.tc_vae import BetaTCVAE
 from .methods.two_stage_vae import TwoStageVAE
 from .methods.vae import VAE, BetaVAE
+from .methods.wae import WAE
 from .relevance import Relevance, decoder_relevance
 from .second_stage import SecondStageVAE
 
@@ -30,6 +31,7 @@ __all__ = [
     "RRAE",
     "VAE",
     "VRRAE",
+    "WAE",
     "Autoencoder",
     "BetaTCVAE",
     "BetaVAE",

@@ -1,13 +1,15 @@
-"""Kullback-Leibler divergences and log densities of rows of codes."""
+"""Divergences and log densities of rows of codes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 
-__all__ = ["gaussian_kl", "normal_entropy", "student_t_log_density"]
+__all__ = ["gaussian_kl", "normal_entropy", "squared_mmd", "student_t_log_density"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
 
@@ -67,3 +69,88 @@ def student_t_log_density(z: Tensor, degrees: Tensor, variance: Tensor) -> Tenso
     constant = (constant - 0.5 * torch.log(nu * math.pi)).to(z.dtype)
     tail = torch.log1p(z.square() / (degrees * variance))
     return constant - 0.5 * variance.log() - 0.5 * (degrees + 1.0) * tail
+
+
+def squared_mmd(first: Tensor, second: Tensor, scales: Sequence[float]) -> Tensor:
+    r"""Estimate the squared maximum mean discrepancy of two laws from their draws.
+
+    .. math::
+        \frac{\sum_{i \ne j} k(a_i, a_j)}{n (n - 1)}
+        + \frac{\sum_{i \ne j} k(b_i, b_j)}{m (m - 1)}
+        - \frac{2}{n m} \sum_{ij} k(a_i, b_j), \qquad
+        k(a, b) = \sum_t \frac{C_t}{C_t + \|a - b\|^2}
+
+    (Gretton et al., "A Kernel Two-Sample Test", 2012, eq. 3, with the inverse
+    multiquadric kernels of Tolstikhin et al., 2018.) It is unbiased: of two equal laws
+    it is 0 on average, and so negative as often as not.
+
+    Parameters
+    ----------
+    first : Tensor of shape (n, n_components)
+        The rows a, n >= 2.
+    second : Tensor of shape (m, n_components)
+        The rows b, m >= 2.
+    scales : sequence of float
+        C, > 0.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Differentiable once with respect to `first` and `second`.
+    """
+    within = _KernelMean.apply(first, None, scales)
+    within = within + _KernelMean.apply(second, None, scales)
+    return torch.sub(within, _KernelMean.apply(first, second, scales), alpha=2.0)
+
+
+class _KernelMean(torch.autograd.Function):
+    """Mean of k over the pairs (a_i, b_j); without b, over (a_i, a_j) with i != j.
+
+    The slope of k is added up beside k, in place, and then moves the rows by one
+    product of matrices. Autograd would keep tables of all pairs for each scale.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, a: Tensor, b: Tensor | None, scales: Sequence[float]
+    ) -> Tensor:
+        ctx.alone = alone = b is None
+        # Distances do not mind a shift; near 0 their digits do not cancel.
+        shift = a.mean(0)
+        a = a - shift
+        b = a if alone else b - shift
+        norms = a.square().sum(1)[:, None] + b.square().sum(1)
+        distances = torch.addmm(norms, a, b.T, alpha=-2.0).clamp_min_(0.0)
+        if alone:
+            distances.fill_diagonal_(0.0)
+        wanted = any(ctx.needs_input_grad)
+        kernels = torch.zeros_like(distances)
+        slopes = torch.zeros_like(distances) if wanted else None
+        inverses = torch.empty_like(distances)
+        for scale in scales:
+            torch.add(distances, scale, out=inverses).reciprocal_()
+            kernels.add_(inverses, alpha=scale)
+            if wanted:
+                slopes.addcmul_(inverses, inverses, value=scale)
+        ctx.n_pairs = len(a) * (len(b) - alone)
+        if alone:
+            kernels.fill_diagonal_(0.0)
+        if wanted:
+            ctx.save_for_backward(a, b, slopes)
+        return kernels.sum() / ctx.n_pairs
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: FunctionCtx, gradient: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, None]:
+        a, b, slopes = ctx.saved_tensors
+        factor = gradient * (-2.0 / ctx.n_pairs)
+        for_a = for_b = None
+        if ctx.needs_input_grad[0]:
+            for_a = factor * (slopes.sum(1)[:, None] * a - slopes @ b)
+            if ctx.alone:
+                for_a = 2.0 * for_a
+        if ctx.needs_input_grad[1]:
+            for_b = factor * (slopes.sum(0)[:, None] * b - slopes.T @ a)
+        return for_a, for_b, None

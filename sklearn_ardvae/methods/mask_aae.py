@@ -65,8 +65,8 @@ class MaskAAEModule(AutoencoderModule):
         Updates of the critic in each step.
     largest_polarisation : float
         Where c ends.
-    schedule_share : float
-        Share of the epochs after which c stays as it is.
+    schedule : tuple of float
+        Shares of the epochs after which c begins and ends to grow.
     guard : float
         c is halved, not doubled, while R is nearer to that of the mean of x than this
         share of the way from that of x itself.
@@ -89,7 +89,7 @@ class MaskAAEModule(AutoencoderModule):
         penalty_weight: float,
         n_critic: int,
         largest_polarisation: float,
-        schedule_share: float,
+        schedule: tuple[float, float],
         guard: float,
         n_epochs: int,
     ) -> None:
@@ -100,7 +100,7 @@ class MaskAAEModule(AutoencoderModule):
         self.variance_weight = variance_weight
         self.penalty_weight = penalty_weight
         self.n_critic = n_critic
-        self.schedule_share = schedule_share
+        self.schedule = schedule
         self.guard = guard
         self.n_epochs = n_epochs
         self.smallest_polarisation = min(2.0 / n_components, largest_polarisation)
@@ -134,7 +134,9 @@ class MaskAAEModule(AutoencoderModule):
             variance = x.var(0, correction=0).mean()
             self.scale.copy_(torch.where(variance > _SMALLEST_VARIANCE, variance, 1.0))
         budget = self.n_epochs if epoch.streaming else epoch.n_epochs
-        progress = min(1.0, epoch.index / (self.schedule_share * budget))
+        begin, end = self.schedule
+        progress = (epoch.index / budget - begin) / (end - begin)
+        progress = min(1.0, max(0.0, progress))
         planned = self.smallest_polarisation * 2.0 ** math.floor(
             self.n_doublings * progress + 1e-9
         )
@@ -155,8 +157,7 @@ class MaskAAEModule(AutoencoderModule):
 
     def phases(self) -> list[Phase]:
         nets = [*self.encoder.parameters(), *self.decoder.parameters()]
-        # The code has 5e-4 for autoencoder and mask, 1e-4 for the other two. Our rate
-        # is higher, and the mask must not outrun the codes.
+        # The code has 5e-4 for autoencoder and mask, 1e-4 for the other two.
         slow = {"fresh_batch": True, "learning_rate_factor": 0.2}
         return [
             Phase("autoencoder", nets, self.loss, self.draw_noise, fresh_batch=True),
@@ -181,7 +182,6 @@ class MaskAAEModule(AutoencoderModule):
                 self.mask_loss,
                 self.draw_mask_noise,
                 fresh_batch=True,
-                learning_rate_factor=0.2,
             ),
         ]
 
@@ -301,8 +301,10 @@ class MaskAAE(BaseAutoencoder):
         Hidden layers of the critic, with ReLU; None for `hidden_layer_sizes`.
     polarisation : float, default=2048.0
         Where c ends, > 0. It starts at 2 / L and doubles in equal intervals.
-    schedule_share : float, default=0.8
-        Share of `max_iter` in (0, 1] after which c has come to its end.
+    schedule : pair of float, default=(0.25, 0.8)
+        Shares of `max_iter` after which c begins to double and has come to its end,
+        0 <= begin < end <= 1. Before, c is small enough for surplus axes to be closed,
+        wherever their masks start.
     lr_drop : float, default=5.0
         What the learning rates of autoencoder and mask are divided by, once, >= 1.
     lr_drop_share : float, default=0.8
@@ -333,16 +335,18 @@ class MaskAAE(BaseAutoencoder):
     penalty where the critic looks, at masked codes; active if u >= 0.1; c from 2 / L to
     2048; one division by 5, of the losses, to which RMSProp is blind.
     Ours: squared error over the variance of X and k = 100 for it (for cross entropies
-    use the code's 1000); the schedule as a share of the budget; the division by 5 of
-    the learning rates themselves, and when; the collapse guard; :math:`t \le 10`; Adam,
-    with a fifth of the rate for critic, generator and mask. :math:`L_{mask}` is divided
-    by k, which Adam is blind to. The last weights are kept: the validation loss of an
-    adversarial game says little about its end, so that nothing stops early or lowers
-    the rate by it, and a `ConvergenceWarning` may come from a loss that still falls.
-    `score` is minus the mean squared error.
+    use the code's 1000); the schedule as a share of the budget, and its slow start,
+    which the code has only beyond 20 axes, by slower doubling; the division by 5 of the
+    learning rates themselves, and when; the collapse guard; :math:`t \le 10`; Adam,
+    with a fifth of the rate for critic and generator, as in the code. :math:`L_{mask}`
+    is divided by k, which Adam is blind to. The last weights are kept: the validation
+    loss of an adversarial game says little about its end, so that nothing stops early
+    or lowers the rate by it, and a `ConvergenceWarning` may come from a loss that still
+    falls. `score` is minus the mean squared error.
     Known to fail: an axis once closed stays closed, so that a schedule that is too
-    fast, or k too small, loses real dimensions, down to none; with k too large or too
-    few epochs surplus axes stay open. Counts vary with the seed and the schedule by a
+    fast, or k too small, loses real dimensions, down to none. A mask moves by about the
+    learning rate in a step: with too few steps before c has grown (`max_iter`,
+    `schedule`) surplus axes stay open. Counts vary with the seed and the schedule by a
     few axes. The critic may not make codes normal: `sample` from a density then. The
     gradient penalty needs second derivatives, which ``compile`` does not support.
 
@@ -376,7 +380,7 @@ class MaskAAE(BaseAutoencoder):
             None,
         ],
         "polarisation": [Interval(Real, 0, None, closed="neither")],
-        "schedule_share": [Interval(Real, 0, 1, closed="right")],
+        "schedule": ["array-like"],
         "lr_drop": [Interval(Real, 1, None, closed="left")],
         "lr_drop_share": [Interval(Real, 0, 1, closed="both")],
         "collapse_guard": [Interval(Real, 0, None, closed="neither")],
@@ -393,7 +397,7 @@ class MaskAAE(BaseAutoencoder):
         n_critic: int = 5,
         critic_layer_sizes: ArrayLike | None = None,
         polarisation: float = 2048.0,
-        schedule_share: float = 0.8,
+        schedule: tuple[float, float] = (0.25, 0.8),
         lr_drop: float = 5.0,
         lr_drop_share: float = 0.8,
         collapse_guard: float = 0.5,
@@ -416,7 +420,7 @@ class MaskAAE(BaseAutoencoder):
         self.n_critic = n_critic
         self.critic_layer_sizes = critic_layer_sizes
         self.polarisation = polarisation
-        self.schedule_share = schedule_share
+        self.schedule = schedule
         self.lr_drop = lr_drop
         self.lr_drop_share = lr_drop_share
         self.collapse_guard = collapse_guard
@@ -433,10 +437,19 @@ class MaskAAE(BaseAutoencoder):
             "penalty_weight": self.penalty_weight,
             "n_critic": self.n_critic,
             "largest_polarisation": self.polarisation,
-            "schedule_share": self.schedule_share,
+            "schedule": self._check_schedule(),
             "guard": self.collapse_guard,
             "n_epochs": self.max_iter,
         }
+
+    def _check_schedule(self) -> tuple[float, float]:
+        shares = np.ravel(self.schedule)
+        if len(shares) != 2 or not 0.0 <= shares[0] < shares[1] <= 1.0:
+            raise ValueError(
+                "schedule must be a pair of shares of max_iter with 0 <= begin < end "
+                f"<= 1, such as (0.25, 0.8); got {self.schedule!r}."
+            )
+        return float(shares[0]), float(shares[1])
 
     def _train(self, *args: Any, callbacks: list, **settings: Any) -> AutoencoderNet:
         drop = LearningRateDrop(self.lr_drop, self.lr_drop_share)

@@ -21,7 +21,7 @@ def module(*, t=T, likelihood=None, **changes):
         "penalty_weight": 10.0,
         "n_critic": 5,
         "largest_polarisation": 2048.0,
-        "schedule_share": 0.8,
+        "schedule": (0.0, 0.8),
         "guard": 0.5,
         "n_epochs": 10,
     }
@@ -204,6 +204,12 @@ class TestSchedule:
         assert seen[0] == 0.5
         assert seen[88] == seen[-1] == 2048.0
 
+    def test_it_waits_for_its_beginning(self):
+        model = perfect(schedule=(0.2, 0.8), n_epochs=100)
+        seen = weights_over_epochs(model, rows(50), 100)
+        expected = 0.5 * 2.0 ** np.floor(12 * (np.arange(100) - 20) / 60).clip(0, 12)
+        np.testing.assert_allclose(seen, expected)
+
     def test_it_recedes_while_too_much_is_lost(self):
         model, x = perfect(), rows(50)
         model.polarisation.fill_(64.0)
@@ -259,7 +265,7 @@ class TestEstimator:
             callbacks=[("look", Look())],
             **self.FAST,
         ).fit(low_rank[:50])
-        before = np.array([4e-3, 8e-4, 8e-4, 8e-4])
+        before = np.array([4e-3, 8e-4, 8e-4, 4e-3])
         np.testing.assert_allclose(rates[:6], np.tile(before, (6, 1)))
         after = before / [lr_drop, 1.0, 1.0, lr_drop]
         np.testing.assert_allclose(rates[6:], np.tile(after, (4, 1)))
@@ -318,7 +324,7 @@ class TestEstimator:
             ({"n_critic": 0}, "n_critic"),
             ({"critic_layer_sizes": 0}, "critic_layer_sizes"),
             ({"polarisation": 0.0}, "polarisation"),
-            ({"schedule_share": 0.0}, "schedule_share"),
+            ({"schedule": "slow"}, "schedule"),
             ({"lr_drop": 0.5}, "lr_drop"),
             ({"lr_drop_share": 1.5}, "lr_drop_share"),
             ({"collapse_guard": 0.0}, "collapse_guard"),
@@ -328,3 +334,8 @@ class TestEstimator:
     def test_bad_parameters_are_named(self, low_rank, params, name):
         with pytest.raises(ValueError, match=f"'{name}' parameter of MaskAAE"):
             MaskAAE(**params).fit(low_rank)
+
+    @pytest.mark.parametrize("schedule", [(0.5, 0.5), (0.5,), (0.5, 1.1), (-0.1, 1.0)])
+    def test_a_schedule_is_a_pair_of_shares(self, low_rank, schedule):
+        with pytest.raises(ValueError, match="schedule must be a pair of shares"):
+            MaskAAE(2, schedule=schedule).fit(low_rank)

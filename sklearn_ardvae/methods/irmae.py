@@ -107,7 +107,19 @@ class IRMAEModule(AutoencoderModule):
         return self.axes.draw(n_rows, generator)
 
 
-class IRMAE(BaseAutoencoder):
+class ActiveByVarianceMixin:
+    """Components are principal axes, of which those of large variance are active."""
+
+    def _select_active(self, relevance: NDArray, module: IRMAEModule) -> NDArray:
+        order = np.argsort(-relevance, kind="stable")
+        return order[module.is_active().cpu().numpy()[order]]
+
+    def _method_attributes(self, module: IRMAEModule) -> dict[str, Any]:
+        variance = module.axes.covariance.diagonal().cpu().numpy().clip(0.0)
+        return {"component_variance_": variance}
+
+
+class IRMAE(ActiveByVarianceMixin, BaseAutoencoder):
     r"""Autoencoder whose code gets a low rank from extra linear layers.
 
     Gradient descent on a product of matrices prefers products of low rank. A few
@@ -201,14 +213,8 @@ class IRMAE(BaseAutoencoder):
             "variance_threshold": self.variance_threshold,
         }
 
-    def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
-        return _ranked(relevance, module)
 
-    def _method_attributes(self, module: IRMAEModule) -> dict[str, Any]:
-        return {"component_variance_": _variances(module)}
-
-
-class LoRAE(BaseAutoencoder):
+class LoRAE(ActiveByVarianceMixin, BaseAutoencoder):
     r"""Autoencoder with a nuclear-norm penalty on a linear layer in the code.
 
     .. math::
@@ -292,19 +298,3 @@ class LoRAE(BaseAutoencoder):
             "variance_threshold": self.variance_threshold,
             "nuclear_weight": self.nuclear_weight,
         }
-
-    def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
-        return _ranked(relevance, module)
-
-    def _method_attributes(self, module: IRMAEModule) -> dict[str, Any]:
-        return {"component_variance_": _variances(module)}
-
-
-def _variances(module: IRMAEModule) -> NDArray:
-    return module.axes.covariance.diagonal().cpu().numpy().clip(0.0)
-
-
-def _ranked(relevance: NDArray, module: IRMAEModule) -> NDArray[np.intp]:
-    """Return the active axes, most relevant first."""
-    order = np.argsort(-relevance, kind="stable")
-    return order[module.is_active().cpu().numpy()[order]]

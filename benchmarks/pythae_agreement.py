@@ -61,6 +61,8 @@ def compare_losses(pair: Pair, rows: np.ndarray, n_rows: int) -> Iterator[tuple]
     if pair.identity:
         encoder = nn.Identity()
     module = _module(pair, (encoder, decoder), n_features, size)
+    encoder, decoder = module.encoder, module.decoder
+    torch.manual_seed(0)
     model = pair.model((encoder, decoder), n_features, size)
     generator = torch.Generator().manual_seed(1)
     module.start_epoch(EpochStart(1, 1, n_rows, None, generator))
@@ -78,10 +80,10 @@ def compare_losses(pair: Pair, rows: np.ndarray, n_rows: int) -> Iterator[tuple]
 
 
 def _module(pair: Pair, networks: Networks, n_features: int, size: int):
-    """Return our module around these very networks, as the estimator makes it."""
+    """Return our module around copies of the networks, as the estimator makes it."""
     estimator = pair.estimator(networks, size)
-    estimator.n_features_in_ = n_features
-    return estimator._make_module(*networks, LIKELIHOODS[pair.likelihood]())
+    estimator.n_features_in_, estimator._seed = n_features, 0
+    return estimator._build_module()
 
 
 def _gradient(loss: Tensor, weights: list[nn.Parameter]) -> Tensor:
@@ -94,16 +96,16 @@ def _gradient(loss: Tensor, weights: list[nn.Parameter]) -> Tensor:
     )
 
 
-def one_batch() -> bool:
+def one_batch(only: list[str]) -> bool:
     """Print the table; return whether all pairs behave as they should."""
     digits, unit = data("digits"), load_digits().data / 16
-    fine = True
+    fine, pairs = True, available(PAIRS, only)
     print(
         "| pair | our loss | pythae's, converted | relative difference | of the "
         "gradients | conversion, or reason |\n" + "|---" * 6 + "|"
     )
     torch.set_default_dtype(torch.float64)
-    for pair in available(PAIRS):
+    for pair in pairs:
         rows = unit if pair.likelihood == "bernoulli" else digits
         for name, ours, theirs, weights, agree in compare_losses(
             pair, rows[:64], len(rows)
@@ -181,15 +183,14 @@ def train(pair: Pair, x: np.ndarray, seed: int, epochs: int) -> np.ndarray:
     )
 
 
-def trained(name: str, n_seeds: int, epochs: int) -> None:
+def trained(name: str, n_seeds: int, epochs: int, only: list[str]) -> None:
     x, unit = data(name), (load_digits().data / 16).astype(np.float32)
+    pairs = [pair for pair in available(PAIRS, only) if pair.trains]
     print(
         f"{name}, {epochs} epochs, {n_seeds} seeds\n\n| pair | error, ours | pythae | "
         "apart by, s.e. | KL, ours | pythae | apart by, s.e. |\n" + "|---" * 7 + "|"
     )
-    for pair in available(PAIRS):
-        if not pair.trains:
-            continue
+    for pair in pairs:
         rows = unit if pair.likelihood == "bernoulli" else x
         found = np.array([train(pair, rows, seed, epochs) for seed in range(n_seeds)])
         cells = []
@@ -209,13 +210,14 @@ def main() -> int:
     parser.add_argument("--data", choices=["digits", "manifold"], default="digits")
     parser.add_argument("--n-seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--only", nargs="+", default=[], help="estimators, by name")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     what = args.what or ["batch", "trained"]
-    fine = one_batch() if "batch" in what else True
+    fine = one_batch(args.only) if "batch" in what else True
     if "trained" in what:
-        trained(args.data, args.n_seeds, args.epochs)
+        trained(args.data, args.n_seeds, args.epochs, args.only)
     return int(not fine)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -553,8 +553,10 @@ def copies(networks: Networks) -> Networks:
     return copy.deepcopy(networks)
 
 
-def available(pairs: list[Pair]) -> list[Pair]:
-    """Return the pairs whose estimator exists, and say which do not."""
+def available(pairs: list[Pair], only: Sequence[str] = ()) -> list[Pair]:
+    """Return the pairs of `only`, by estimator, that exist; say which do not."""
+    if only:
+        pairs = [pair for pair in pairs if pair.ours in only]
     for name in sorted({pair.ours for pair in pairs if not pair.is_there()}):
-        print(f"{name}: left out, not in this version of sklearn_ardvae")
+        print(f"{name}: left out, not in this version of sklearn_ardvae\n")
     return [pair for pair in pairs if pair.is_there()]

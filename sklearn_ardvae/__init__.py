@@ -4,6 +4,7 @@ from .base import all_estimators
 from .methods.ard_vae import ARDVAE
 from .methods.autoencoder import Autoencoder, ContractiveAE, SparseAE
 from .methods.dip_vae import DIPVAE
+from .methods.flow_vae import FlowVAE
 from .methods.irmae import IRMAE, LoRAE
 from .methods.l0_arm_vae import L0ARMVAE
 from .methods.mask_aae import MaskAAE
@@ -30,6 +31,7 @@ __all__ = [
     "BetaTCVAE",
     "BetaVAE",
     "ContractiveAE",
+    "FlowVAE",
     "LoRAE",
     "MaskAAE",
     "Relevance",

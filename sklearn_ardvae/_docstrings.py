@@ -109,6 +109,13 @@ feature_names_in_ : ndarray of shape (n_features_in_,)
 """,
 }
 
+# What encoders put out, by the numbers for each component.
+_OUTPUTS = {
+    1: "the codes",
+    2: "means, then log variances",
+    3: "means, then log variances, then contexts",
+}
+
 
 def fill_docstring(cls: type) -> None:
     """Put the shared sections where ``%(name)s`` stands alone on a line."""
@@ -120,11 +127,7 @@ def fill_docstring(cls: type) -> None:
         "output_components": repr(
             signature.parameters["output_components"].default
         ).replace("'", '"'),
-        "outputs": (
-            "means, then log variances"
-            if cls._module_class.outputs_per_component == 2
-            else "the codes"
-        ),
+        "outputs": _OUTPUTS[cls._module_class.outputs_per_component],
     }
     for name, text in SHARED.items():
         text = text.strip()

@@ -68,6 +68,10 @@ class BaseAutoencoder(
         """Return what `_module_class` takes besides networks and latent size."""
         return {}
 
+    def _outputs_per_component(self) -> int:
+        """Return how many numbers the encoder puts out for each component."""
+        return self._module_class.outputs_per_component
+
     def _active_threshold(self) -> float:
         """Return the share of the total relevance that active axes must exceed."""
         return 0.99
@@ -237,7 +241,7 @@ class BaseAutoencoder(
     def _build_module(self) -> AutoencoderModule:
         """Return a module of initial weights that fits the data."""
         likelihood = LIKELIHOODS[self.likelihood]()
-        n_outputs = self._module_class.outputs_per_component * self.n_components
+        n_outputs = self._outputs_per_component() * self.n_components
         with seeded_global_rng(self._seed):
             encoder, decoder = build_networks(
                 self.architecture,

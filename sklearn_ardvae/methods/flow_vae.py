@@ -1,0 +1,244 @@
+"""FlowVAE: a VAE whose posterior an inverse autoregressive flow makes correlated.
+
+Kingma, Salimans, Jozefowicz, Chen, Sutskever, Welling: "Improving Variational Inference
+with Inverse Autoregressive Flow", NeurIPS 2016, arXiv 1606.04934.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, Literal, Unpack
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .._sklearn_compat import Interval, StrOptions
+from ..base import BaseAutoencoder, SharedParameters
+from ..nn.flows import InverseAutoregressiveFlow
+from ..nn.likelihoods import Likelihood
+from ..nn.networks import check_layer_sizes
+from ..nn.variational import LOG_VARIANCE_RANGE, VariationalModule
+
+__all__ = ["FlowVAE"]
+
+# Behind the deviations of codes, which have no closed form.
+_DRAWS = 16
+
+
+class FlowVAEModule(VariationalModule):
+    r"""A posterior that is a Gaussian pushed through a flow f.
+
+    .. math::
+        z_0 = \mu(x) + \sigma(x) \epsilon, \qquad z_T = f(z_0; h(x)), \qquad
+        \log q(z_T | x) = \log N(z_0; \mu, \sigma^2)
+        - \log \left| \det \frac{\partial f}{\partial z_0} \right|
+
+    Parameters
+    ----------
+    encoder, decoder, likelihood, n_components, beta
+        As for `VariationalModule`; the encoder puts out means and log variances of
+        z_0, then the context h, if any.
+    flow : nn.Module
+        ``flow(z, context) -> (z_T, log_det)``.
+    """
+
+    outputs_per_component = 3
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        n_components: int,
+        beta: float,
+        *,
+        flow: nn.Module,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood, n_components, beta)
+        self.flow = flow
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return mean and log variance of z_0, each (n_rows, n_components), and h."""
+        ends = (self.n_components, 2 * self.n_components)
+        mean, log_variance, context = self.encoder(x).tensor_split(ends, dim=1)
+        return mean, F.hardtanh(log_variance, *LOG_VARIANCE_RANGE), context
+
+    def encode(self, x: Tensor) -> Tensor:
+        mean, _, context = self.posterior(x)
+        return self.flow(mean, context)[0]
+
+    def reparametrise(
+        self, mean: Tensor, log_variance: Tensor, context: Tensor, noise: Tensor
+    ) -> Tensor:
+        """Return the z_T that standard normal `noise` stands for."""
+        z_0 = super().reparametrise(mean, log_variance, noise)
+        return self.flow(z_0, context)[0]
+
+    def code_std(self, x: Tensor) -> Tensor:
+        """Return the deviation of z_T about `encode`, over draws all rows share."""
+        mean, log_variance, context = self.posterior(x)
+        centre = self.flow(mean, context)[0]
+        generator = torch.Generator(x.device).manual_seed(0)
+        shifts = [
+            self.reparametrise(mean, log_variance, context, noise) - centre
+            for noise in self.draw_score_noise(_DRAWS, generator)
+        ]
+        return torch.stack(shifts).square().mean(0).sqrt()
+
+    def kl(
+        self, log_variance: Tensor, noise: Tensor, z: Tensor, log_det: Tensor
+    ) -> Tensor:
+        """Return log q(z_T|x) - log p(z_T) of each row, shape (n_rows,).
+
+        One draw of the KL, which has no closed form; the constants of the two normal
+        densities cancel.
+        """
+        return 0.5 * (z.square() - noise.square() - log_variance).sum(1) - log_det
+
+    def elbo_terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance, context = self.posterior(x)
+        z_0 = super().reparametrise(mean, log_variance, noise)
+        z, log_det = self.flow(z_0, context)
+        reconstruction = self.likelihood.reconstruction(x, self.decoder(z))
+        return reconstruction, self.kl(log_variance, noise, z, log_det)
+
+
+class FlowVAE(BaseAutoencoder):
+    r"""Variational autoencoder with a posterior whose axes may depend on each other.
+
+    The Gaussian :math:`z_0 = \mu(x) + \sigma(x) \epsilon` goes through T inverse
+    autoregressive steps, with the order of the axes reversed in turn:
+
+    .. math::
+        z_{t,l} = g_{t,l} \, z_{t-1,l} + (1 - g_{t,l}) \, M_{t,l}, \qquad
+        g_{t,l} = \mathrm{sigmoid}(S_{t,l} + 2)
+
+    with M and S of axis l from a masked network of the axes before it and of a context
+    h(x). The last :math:`z_T` is decoded:
+
+    .. math::
+        \text{loss} = \frac1B \sum_{i=1}^B \left[ \|x_i - \hat x_i\|^2 + \beta \left(
+        \log q(z_{i0} | x_i) - \sum_{t=1}^T \sum_{l=1}^L \log g_{itl}
+        - \log p(z_{iT}) \right) \right]
+
+    with p = N(0, I). The squared error is a SUM over features without 1/2 (the
+    Bernoulli likelihood puts the cross entropy in its place), the log densities are
+    SUMS over axes at one draw of :math:`\epsilon`; both are means over the batch.
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        The latent size L.
+    beta : float, default=0.2
+        Weight of the KL, >= 0; with squared error twice the noise variance of one
+        feature, relative to the scale of X. Published code (pythae) has squared error
+        with 1/2, that is ``beta=2``.
+    n_flow_steps : int, default=2
+        T, >= 1. Pythae has 2.
+    flow_layer_sizes : array-like of int, default=None
+        Hidden layers of each step's masked network, with SiLU; None for
+        `hidden_layer_sizes`, () for M and S that are linear. Pythae has (128, 128,
+        128).
+    flow_update : {"gated", "exponential"}, default="gated"
+        ``"gated"``: the step above, whose slopes g stay in (0, 1).
+        ``"exponential"``: :math:`e^s z + M`, with :math:`s = 3 \tanh(S / 3)` in place
+        of log g.
+    context : bool, default=True
+        Whether the encoder puts out L further numbers h(x) for each sample, which the
+        steps see. Without them the flow is the same for every x, and the encoder puts
+        out means, then log variances.
+    %(shared_parameters)s
+
+    Attributes
+    ----------
+    %(shared_attributes)s
+
+    See Also
+    --------
+    BetaVAE : The same with independent axes, and the KL in closed form.
+    VAE : The weight found from the noise.
+
+    Notes
+    -----
+    Paper: the flow, its gate (algorithm 1), the context, the order reversed in turn.
+    Reference code (pythae): the exponential step, without a bound, and no context.
+    Ours: the bound on s; masked networks that start at 0, so that the flow begins as a
+    multiple of the identity; SiLU; the active axes by relevance.
+    `transform` returns the flow of the mean :math:`\mu(x)`, without noise, which is not
+    quite the mean of the posterior; `relevance_` takes the variances of these codes.
+    `sample` decodes N(0, I): the flow belongs to the posterior. `score` takes the exact
+    density of the flow, its expectation over 16 draws that all samples share.
+    Known to fail: one draw of the KL is noisier than the closed form, and the masked
+    networks cost time. With many surplus axes and a small beta the gated flow can end
+    below `BetaVAE` (digits, L = 128, ``beta=0.05``, two seeds: evidence 38.5 and 41.8
+    against 43.8 and 43.8; the exponential one 44.4, one seed). Where a decoder can
+    turn its axes until those of the posterior are independent, as a linear one can,
+    the flow gains nothing.
+
+    References
+    ----------
+    Kingma et al.: Improving Variational Inference with Inverse Autoregressive Flow,
+    NeurIPS 2016, arXiv 1606.04934.
+    Germain et al.: MADE, ICML 2015, arXiv 1502.03509.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ardvae import FlowVAE
+    >>> X = load_digits().data / 16
+    >>> model = FlowVAE(8, max_iter=2, random_state=0).fit(X)
+    >>> model.transform(X).shape
+    (1797, 8)
+    """
+
+    _module_class = FlowVAEModule
+
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "n_flow_steps": [Interval(Integral, 1, None, closed="left")],
+        "flow_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
+        "flow_update": [StrOptions({"gated", "exponential"})],
+        "context": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 128,
+        beta: float = 0.2,
+        *,
+        n_flow_steps: int = 2,
+        flow_layer_sizes: ArrayLike | None = None,
+        flow_update: Literal["gated", "exponential"] = "gated",
+        context: bool = True,
+        output_components: Literal["active", "all"] = "all",
+        **shared: Unpack[SharedParameters],
+    ) -> None:
+        super().__init__(n_components, output_components=output_components, **shared)
+        self.beta = beta
+        self.n_flow_steps = n_flow_steps
+        self.flow_layer_sizes = flow_layer_sizes
+        self.flow_update = flow_update
+        self.context = context
+
+    def _outputs_per_component(self) -> int:
+        return 3 if self.context else 2
+
+    def _module_settings(self) -> dict[str, Any]:
+        name = "flow_layer_sizes"
+        if self.flow_layer_sizes is None:
+            name = "hidden_layer_sizes"
+        flow = InverseAutoregressiveFlow(
+            self.n_components,
+            self.n_components if self.context else 0,
+            n_steps=self.n_flow_steps,
+            hidden_layer_sizes=check_layer_sizes(getattr(self, name), name),
+            update=self.flow_update,
+        )
+        return {"beta": self.beta, "flow": flow}

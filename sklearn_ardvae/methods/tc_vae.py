@@ -12,6 +12,7 @@ from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from .._sklearn_compat import Interval, StrOptions
 from ..base import BaseAutoencoder, SharedParameters
@@ -22,12 +23,6 @@ from ..nn.variational import VariationalModule
 __all__ = ["BetaTCVAE"]
 
 _LOG_2PI = math.log(2.0 * math.pi)
-
-
-def pairwise_log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return log N(z_il; mean_jl, exp(log_variance_jl)), shape (B, B, L)."""
-    scaled = (z[:, None] - mean).square() * (-log_variance).exp()
-    return -0.5 * (scaled + log_variance + _LOG_2PI)
 
 
 def stratified_log_weights(
@@ -44,6 +39,52 @@ def stratified_log_weights(
     weights[index, index] = 1.0 / n_rows
     weights[index, (index + 1) % n_batch] = (n_rows - m) / (n_rows * m)
     return weights.log()
+
+
+class _TotalCorrelation(torch.autograd.Function):
+    """Mean of log q(z_i) - sum_l log q(z_il), q a weighted sum of the posteriors.
+
+    The slope with respect to the table of log densities is the softmax of all axes
+    together less that of each alone, and is made in place of the table. Autograd would
+    keep a dozen tables of B B L numbers, and spend its time on asking for memory.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        z: Tensor,
+        mean: Tensor,
+        log_variance: Tensor,
+        log_weights: Tensor,
+    ) -> Tensor:
+        # Axes, then samples, then posteriors: sums run over neighbours in memory.
+        z, mean, log_variance = (a.T.contiguous() for a in (z, mean, log_variance))
+        root = torch.exp(-0.5 * log_variance)
+        deviation = torch.sub(z[:, :, None], mean[:, None]).mul_(root[:, None])
+        constant = -0.5 * (log_variance[:, None] + _LOG_2PI)
+        table = torch.addcmul(constant, deviation, deviation, value=-0.5)
+        joint = table.sum(0).add_(log_weights)
+        table.add_(log_weights)
+        largest = table.amax(2, keepdim=True)
+        sums = table.sub_(largest).exp_().sum(2, keepdim=True)
+        if any(ctx.needs_input_grad):
+            slope = torch.sub(joint.softmax(1), table.div_(sums), out=table)
+            ctx.save_for_backward(slope, deviation, root)
+        return (joint.logsumexp(1) - (sums.log() + largest)[..., 0].sum(0)).mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: FunctionCtx, gradient: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, None]:
+        slope, deviation, root = ctx.saved_tensors
+        gradient = gradient / root.shape[1]
+        pull = slope * deviation
+        for_z = -torch.bmm(pull, root[:, :, None])[..., 0]
+        for_mean = root * pull.sum(1)
+        for_log_variance = 0.5 * (pull.mul_(deviation).sum(1) - slope.sum(1))
+        slopes = (gradient * a.T for a in (for_z, for_mean, for_log_variance))
+        return *slopes, None
 
 
 class BetaTCVAEModule(VariationalModule):
@@ -85,15 +126,12 @@ class BetaTCVAEModule(VariationalModule):
         The density of row i under the aggregate posterior is a weighted mean of those
         under the batch's posteriors, for all axes together and for each alone.
         """
-        table = pairwise_log_density(z, mean, log_variance)
         n_batch = len(z)
         if self.estimator == "stratified" and 1 < n_batch <= self.n_rows:
             log_weights = stratified_log_weights(n_batch, self.n_rows, z.device)
         else:
-            log_weights = table.new_full((n_batch, n_batch), -math.log(n_batch))
-        joint = torch.logsumexp(table.sum(2) + log_weights, dim=1)
-        single = torch.logsumexp(table + log_weights[:, :, None], dim=1)
-        return (joint - single.sum(1)).mean()
+            log_weights = z.new_full((n_batch, n_batch), -math.log(n_batch))
+        return _TotalCorrelation.apply(z, mean, log_variance, log_weights.to(z))
 
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
         mean, log_variance = self.posterior(x)

@@ -216,10 +216,17 @@ class VRRAEModule(RRAEModule, VariationalModule):
         shift = mean - a + torch.exp(0.5 * log_variance) * noise
         error = self.error(x, self.decoder(y + shift @ basis.T))
         kl = self.kl(mean, log_variance, mean)
-        weighted = kl.sum() if self.kl_reduction == "sum" else kl.mean()
         parts = {"reconstruction": error, "kl": kl.mean()}
         self.record(error, len(x))
-        return LossTerms(torch.add(error, weighted, alpha=self.beta), parts)
+        return LossTerms(error + self.weighted(kl, error, x), parts)
+
+    def weighted(self, kl: Tensor, error: Tensor, x: Tensor) -> Tensor:
+        """Return beta times the sum (or mean) of the KL of the rows of x, shape ()."""
+        if self.beta != "profiled":
+            return self.beta * (kl.sum() if self.kl_reduction == "sum" else kl.mean())
+        if self.likelihood.logits:
+            return kl.mean()
+        return error.detach() / x.numel() * kl.sum()
 
     def batch_basis(self, y: Tensor) -> Tensor:
         """Return the axes of a batch, turned to those of the last epoch."""
@@ -386,8 +393,8 @@ class VRRAE(RRAE):
 
     The error is that of `RRAE`, over the whole batch and not squared. The KL is a SUM
     over coefficients and, as in the published code, a SUM over the rows of the batch,
-    so that beta works with batch_size; ``kl_reduction="mean"`` divides by B. Log
-    variances are one linear map of the coefficients.
+    so that a given beta works with batch_size; ``kl_reduction="mean"`` divides by B.
+    Log variances are one linear map of the coefficients.
 
     Parameters
     ----------
@@ -395,18 +402,19 @@ class VRRAE(RRAE):
         Width L of the large code, and the largest rank.
     rank : "adaptive" or int, default="adaptive"
         As for `RRAE`.
-    beta : float, default=1e-3
-        Weight of the KL term, >= 0; 0 is the paper's ablation. With batches of B rows
-        of D features and a relative error of r (not in percent), it weighs the KL as
-        a Gaussian likelihood of the right noise variance would at
-        :math:`\beta = 100 r / (BD)`, where `score` is largest: 2e-3 for r = 0.15,
-        B = 128 and D = 64. The paper's values: 1e-3 (MNIST: 1e-6) or less (CelebA 1e-6,
-        CIFAR 0); larger ones buy codes that look like the prior with accuracy.
+    beta : float or "profiled", default="profiled"
+        Weight of the KL term, >= 0. ``"profiled"``: the batch's own
+        :math:`100\,r / (BD)`, with r its relative error (not in percent) and B rows of
+        D features, taken as a constant; the gradient is then that of the evidence
+        bound of a Gaussian with the noise variance that fits best, as in `VAE`. The
+        paper has numbers: 1e-3 or less (MNIST and CelebA 1e-6, CIFAR 0); larger ones
+        buy codes that look like the prior with accuracy, 0 is an ablation. The cross
+        entropy is a log likelihood itself, and ``"profiled"`` is 1 / B then.
     mean_map : {"identity", "linear"}, default="identity"
         The map f from coefficients to posterior means; ``"linear"`` is the paper's
         ablation RRAE + VAE.
     kl_reduction : {"sum", "mean"}, default="sum"
-        Over the rows of the batch.
+        Over the rows of the batch, where `beta` is a number.
     rank_tolerance : float, default=0.2
         As for `RRAE`.
     svd : bool, default=True
@@ -463,7 +471,7 @@ class VRRAE(RRAE):
 
     _parameter_constraints: dict = {
         **RRAE._parameter_constraints,
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [StrOptions({"profiled"}), Interval(Real, 0, None, closed="left")],
         "mean_map": [StrOptions({"identity", "linear"})],
         "kl_reduction": [StrOptions({"sum", "mean"})],
     }
@@ -472,7 +480,7 @@ class VRRAE(RRAE):
         self,
         n_components: int = 128,
         rank: Literal["adaptive"] | int = "adaptive",
-        beta: float = 1e-3,
+        beta: float | Literal["profiled"] = "profiled",
         *,
         mean_map: Literal["identity", "linear"] = "identity",
         kl_reduction: Literal["sum", "mean"] = "sum",

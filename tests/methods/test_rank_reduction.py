@@ -135,17 +135,25 @@ class TestVRRAELoss:
         terms = model.loss(torch.randn(20, 5), torch.randn(20, 5))
         assert terms.total == terms.parts["reconstruction"]
 
-    def test_beta_is_that_of_a_gaussian_where_it_is_100_r_over_bd(self):
-        """The gradient is then that of the bound at the profiled noise variance."""
-        x, y = torch.randn(2, 20, 5, dtype=torch.float64).unbind()
-        output = (0.9 * x + 0.1 * y).requires_grad_()
-        error = identity(VRRAEModule).error(x, output)
-        beta = (error / (20 * 5)).item()
-        (slope,) = torch.autograd.grad(error / beta, output)
-        variance = (x - output).square().mean().detach()
-        bound = (x - output).square().sum() / (2.0 * variance)
-        (expected,) = torch.autograd.grad(bound, output)
-        torch.testing.assert_close(slope, expected)
+    def test_the_profiled_beta_has_the_gradient_of_the_bound(self):
+        """Up to a factor: of the Gaussian whose noise variance fits best."""
+        x = torch.randn(20, 5, dtype=torch.float64)
+        y = (0.9 * x + 0.1 * torch.randn_like(x)).requires_grad_()
+        model = identity(VRRAEModule, beta="profiled")
+        error = model.error(x, y)
+        kl = y.square().sum(1)  # Stands for any function of what is trained.
+        (slope,) = torch.autograd.grad(error + model.weighted(kl, error, x), y)
+        variance = (x - y).square().mean().detach()
+        bound = (x - y).square().sum() / (2.0 * variance) + y.square().sum()
+        (expected,) = torch.autograd.grad(bound, y)
+        factor = error.item() / x.numel()
+        torch.testing.assert_close(slope, factor * expected)
+
+    def test_the_profiled_beta_of_cross_entropies_is_1(self):
+        likelihood = BernoulliLikelihood()
+        model = identity(VRRAEModule, beta="profiled", likelihood=likelihood)
+        terms = model.loss(torch.rand(20, 5), torch.randn(20, 5))
+        torch.testing.assert_close(terms.total, sum(terms.parts.values()))
 
     def test_without_noise_the_error_has_rraes_gradient(self):
         x = torch.randn(20, 5, dtype=torch.float64, requires_grad=True)
@@ -315,7 +323,8 @@ class TestEstimators:
                 {"svd": False},
                 {"svd": False, "mean_map": "linear"},
                 {"beta": 0.0},
-                {"kl_reduction": "mean"},
+                {"beta": 0.1},
+                {"beta": 0.1, "kl_reduction": "mean"},
                 {"basis": "batches"},
             )
         ]

@@ -117,9 +117,7 @@ def compare(pair: Pair, x: np.ndarray, epochs: int, repeats: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "names", nargs="*", default=NAMES, help="pairs; all if left out"
-    )
+    parser.add_argument("--only", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=7)
@@ -127,7 +125,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     x = np.random.default_rng(0).standard_normal((args.n_rows, 64)).astype("f4")
-    pairs = available([pair for pair in PAIRS if pair.name in args.names])
+    pairs = available([pair for pair in PAIRS if pair.name in args.only])
     print(
         "| pair | threads | ours, own ms an epoch | pythae / ours, clock | own time | "
         "fused, clock | own time |\n" + "|---" * 7 + "|"

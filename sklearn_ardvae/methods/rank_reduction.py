@@ -224,9 +224,8 @@ class VRRAEModule(RRAEModule, VariationalModule):
         """Return beta times the sum (or mean) of the KL of the rows of x, shape ()."""
         if self.beta != "profiled":
             return self.beta * (kl.sum() if self.kl_reduction == "sum" else kl.mean())
-        if self.likelihood.logits:
-            return kl.mean()
-        return error.detach() / x.numel() * kl.sum()
+        scale = len(x) if self.likelihood.logits else x.numel() / error.detach()
+        return kl.sum() / scale
 
     def batch_basis(self, y: Tensor) -> Tensor:
         """Return the axes of a batch, turned to those of the last epoch."""
@@ -403,13 +402,11 @@ class VRRAE(RRAE):
     rank : "adaptive" or int, default="adaptive"
         As for `RRAE`.
     beta : float or "profiled", default="profiled"
-        Weight of the KL term, >= 0. ``"profiled"``: the batch's own
-        :math:`100\,r / (BD)`, with r its relative error (not in percent) and B rows of
-        D features, taken as a constant; the gradient is then that of the evidence
-        bound of a Gaussian with the noise variance that fits best, as in `VAE`. The
-        paper has numbers: 1e-3 or less (MNIST and CelebA 1e-6, CIFAR 0); larger ones
-        buy codes that look like the prior with accuracy, 0 is an ablation. The cross
-        entropy is a log likelihood itself, and ``"profiled"`` is 1 / B then.
+        Weight of the KL term, >= 0. ``"profiled"``: :math:`100\,r / (BD)`, with r the
+        relative error (not in percent) of the batch of B rows of D features, taken as a
+        constant; the gradient is then that of the evidence bound at the noise variance
+        that fits best. (With the cross entropy, 1 / B.) The paper has numbers: 1e-3 or
+        less (MNIST and CelebA 1e-6, CIFAR 0); 0 is an ablation.
     mean_map : {"identity", "linear"}, default="identity"
         The map f from coefficients to posterior means; ``"linear"`` is the paper's
         ablation RRAE + VAE.

@@ -50,10 +50,13 @@ def run(method: str, n: int, size: int, noise: float, seed: int, args) -> dict:
         cls = getattr(sklearn_ardvae, method)
         model = cls(
             size,
-            **METHODS[method],
-            hidden_layer_sizes=(128, 128),
-            max_iter=args.max_iter,
-            random_state=seed,
+            **{
+                **METHODS[method],
+                "hidden_layer_sizes": (128, 128),
+                "max_iter": args.max_iter,
+                "random_state": seed,
+                **dict(args.set),
+            },
         ).fit(train)
     probabilistic = isinstance(model._module, VariationalModule)
     return {
@@ -70,6 +73,11 @@ def run(method: str, n: int, size: int, noise: float, seed: int, args) -> dict:
     }
 
 
+def assignment(text: str) -> tuple[str, object]:
+    name, _, value = text.partition("=")
+    return name, json.loads(value)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=[*METHODS])
@@ -80,6 +88,9 @@ def main() -> None:
     parser.add_argument("--n-rows", type=int, default=20_000)
     parser.add_argument("--max-iter", type=int, default=200)
     parser.add_argument("--n-jobs", type=int, default=-1)
+    parser.add_argument(
+        "--set", nargs="*", type=assignment, default=[], metavar="PARAM=JSON"
+    )
     args = parser.parse_args()
     settings = [*itertools.product(args.methods, args.n, args.n_components, args.noise)]
     results = Parallel(args.n_jobs, return_as="generator")(

@@ -26,7 +26,7 @@ from ._validation import (
 )
 from .nn.likelihoods import LIKELIHOODS
 from .nn.module import AutoencoderModule
-from .nn.networks import build_networks
+from .nn.networks import build_networks, check_layer_sizes
 from .persistence import PersistenceMixin
 from .relevance import jacobian_weights, select_active
 from .training.batches import batch_rows
@@ -71,6 +71,12 @@ class BaseAutoencoder(
     def _outputs_per_component(self) -> int:
         """Return how many numbers the encoder puts out for each component."""
         return self._module_class.outputs_per_component
+
+    def _layer_sizes(self, name: str) -> list[int]:
+        """Return the layers in parameter `name`; None is `hidden_layer_sizes`."""
+        if getattr(self, name) is None:
+            name = "hidden_layer_sizes"
+        return check_layer_sizes(getattr(self, name), name)
 
     def _active_threshold(self) -> float:
         """Return the share of the total relevance that active axes must exceed."""

@@ -62,6 +62,12 @@ class AAEModule(AutoencoderModule):
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)[:, : self.n_components]
 
+    def code_std(self, x: Tensor) -> Tensor:
+        if not self.gaussian:
+            return super().code_std(x)
+        log_variance = self.encoder(x)[:, self.n_components :]
+        return torch.exp(0.5 * F.hardtanh(log_variance, *LOG_VARIANCE_RANGE))
+
     def draw_code(self, x: Tensor, noise: Noise) -> Tensor:
         """Return z: the code, or the draw of the posterior that `noise` stands for."""
         if not self.gaussian:
@@ -175,7 +181,8 @@ class AAE(BaseAutoencoder):
     decoder was trained on. The last weights are kept: the validation loss is that of
     the reconstruction, which says little about the end of an adversarial game, so that
     nothing stops early or lowers the rate by it, and a `ConvergenceWarning` may come
-    from a loss that still falls. `score` is minus the mean squared error.
+    from a loss that still falls. `score` is minus the mean squared error and, as
+    `noise_variance_`, taken at the codes that `transform` returns.
     ``history_["train_critic"]`` is 2 log 2 = 1.386 where nothing is told apart.
     Known to fail: deterministic codes of n dimensions cannot fill a prior of more: then
     the discriminator wins, and the prior's draws decode to nothing like the data
@@ -243,9 +250,7 @@ class AAE(BaseAutoencoder):
         return 2 if self.posterior == "gaussian" else 1
 
     def _module_settings(self) -> dict[str, Any]:
-        sizes = self.critic_layer_sizes
-        if sizes is None:
-            sizes = self.hidden_layer_sizes
+        sizes = self._layer_sizes("critic_layer_sizes")
         return {
             "critic": make_critic(self.n_components, sizes),
             "gaussian": self.posterior == "gaussian",

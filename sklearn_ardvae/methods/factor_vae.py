@@ -213,9 +213,7 @@ class FactorVAE(BaseAutoencoder):
         self.critic_learning_rate = critic_learning_rate
 
     def _module_settings(self) -> dict[str, Any]:
-        sizes = self.critic_layer_sizes
-        if sizes is None:
-            sizes = self.hidden_layer_sizes
+        sizes = self._layer_sizes("critic_layer_sizes")
         activation = partial(nn.LeakyReLU, 0.2)
         return {
             "beta": self.beta,

@@ -18,7 +18,6 @@ from .._sklearn_compat import Interval, StrOptions
 from ..base import BaseAutoencoder, SharedParameters
 from ..nn.flows import InverseAutoregressiveFlow
 from ..nn.likelihoods import Likelihood
-from ..nn.networks import check_layer_sizes
 from ..nn.variational import LOG_VARIANCE_RANGE, VariationalModule
 
 __all__ = ["FlowVAE"]
@@ -231,14 +230,11 @@ class FlowVAE(BaseAutoencoder):
         return 3 if self.context else 2
 
     def _module_settings(self) -> dict[str, Any]:
-        name = "flow_layer_sizes"
-        if self.flow_layer_sizes is None:
-            name = "hidden_layer_sizes"
         flow = InverseAutoregressiveFlow(
             self.n_components,
             self.n_components if self.context else 0,
             n_steps=self.n_flow_steps,
-            hidden_layer_sizes=check_layer_sizes(getattr(self, name), name),
+            hidden_layer_sizes=self._layer_sizes("flow_layer_sizes"),
             update=self.flow_update,
         )
         return {"beta": self.beta, "flow": flow}

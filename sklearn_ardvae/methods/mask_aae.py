@@ -427,9 +427,7 @@ class MaskAAE(BaseAutoencoder):
         self.mask_threshold = mask_threshold
 
     def _module_settings(self) -> dict[str, Any]:
-        sizes = self.critic_layer_sizes
-        if sizes is None:
-            sizes = self.hidden_layer_sizes
+        sizes = self._layer_sizes("critic_layer_sizes")
         return {
             "critic": make_critic(self.n_components, sizes),
             "reconstruction_weight": self.reconstruction_weight,

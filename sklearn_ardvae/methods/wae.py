@@ -282,9 +282,7 @@ class WAE(BaseAutoencoder):
     def _module_settings(self) -> dict[str, Any]:
         critic = None
         if self.penalty == "gan":
-            sizes = self.critic_layer_sizes
-            if sizes is None:
-                sizes = self.hidden_layer_sizes
+            sizes = self._layer_sizes("critic_layer_sizes")
             critic = make_critic(self.n_components, sizes)
         elif self.batch_size == 1:
             warnings.warn(

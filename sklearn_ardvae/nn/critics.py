@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .networks import check_layer_sizes, multilayer_perceptron
+from .networks import multilayer_perceptron
 
 __all__ = ["discriminator_loss", "generator_loss", "gradient_penalty", "make_critic"]
 
 
 def make_critic(
     n_inputs: int,
-    layer_sizes: ArrayLike,
+    hidden_layer_sizes: Sequence[int],
     activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
     """Return a perceptron from codes to one unbounded number."""
-    hidden = check_layer_sizes(layer_sizes, "critic_layer_sizes")
-    return multilayer_perceptron([n_inputs, *hidden, 1], activation)
+    return multilayer_perceptron([n_inputs, *hidden_layer_sizes, 1], activation)
 
 
 def gradient_penalty(

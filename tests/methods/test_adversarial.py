@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 from torch import nn
 
-from sklearn_ardvae import AAE, FactorVAE
+from sklearn_ardvae import AAE, FactorVAE, MaskAAE
 from sklearn_ardvae.methods.aae import AAEModule
 from sklearn_ardvae.methods.factor_vae import FactorVAEModule, permute_columns
 from sklearn_ardvae.nn.critics import make_critic
@@ -348,6 +348,13 @@ class TestAAE:
         expected = linear(model.encoder, rows.numpy())[:, :L]
         np.testing.assert_allclose(model.encode(rows).detach().numpy(), expected)
 
+    def test_deviations_are_those_of_the_draws(self, rows, noise, gaussian):
+        """Two opposite draws of noise 1 are two deviations apart."""
+        model = aae(gaussian)
+        ones = torch.ones_like(model.encode(rows))
+        apart = model.draw_code(rows, ones) - model.draw_code(rows, -ones)
+        torch.testing.assert_close(model.code_std(rows), apart / 2)
+
 
 @pytest.fixture(scope="module")
 def manifold():
@@ -441,7 +448,7 @@ class TestEstimators:
         with pytest.raises(ValueError, match=f"'{name}' parameter of {cls.__name__}"):
             cls(**params).fit(low_rank)
 
-    @pytest.mark.parametrize("cls", [FactorVAE, AAE])
+    @pytest.mark.parametrize("cls", [FactorVAE, AAE, MaskAAE])
     def test_a_bad_layer_of_the_critic_is_named(self, low_rank, cls):
         with pytest.raises(ValueError, match=r"critic_layer_sizes must hold integers"):
             cls(critic_layer_sizes=(8, 0)).fit(low_rank)

@@ -33,11 +33,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
+import torch
+from adabelief import AdaBelief
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from sklearn_ardvae import RRAE, VRRAE
+from sklearn_ardvae.training.batches import TensorBatches
 
 OUTPUT = Path(__file__).parent / "output"
 WIDTH, RANK = 0.2, 2
@@ -73,6 +76,20 @@ def make_data(size: int, n_test: int, diagonal_test: bool) -> tuple:
     test = bumps(centres, size)
     rows = (((x - mean) / std).astype(np.float32) for x in (train, test))
     return (*rows, mean, std)
+
+
+class FullBatches(TensorBatches):
+    """Batches of full size only, as the reference code's loader gives them."""
+
+    def __len__(self) -> int:
+        return max(1, len(self.dataset) // self.batch_size)
+
+    def __iter__(self):
+        for rows, y in super().__iter__():
+            yield rows[: self.batch_size], y
+
+
+OPTIMIZERS = {"adabelief": AdaBelief, "adam": torch.optim.Adam}
 
 
 def make_model(name: str, params: dict, beta: float):
@@ -118,6 +135,10 @@ def run(fit: dict) -> dict:
                 "lr_patience": None,
                 "validation_fraction": 0.0,
                 "early_stopping": False,
+                "skorch_params": {
+                    "optimizer": OPTIMIZERS[fit["optimizer"]],
+                    "iterator_train": FullBatches,
+                },
                 "random_state": fit["seed"],
             },
             fit["beta"],
@@ -147,6 +168,7 @@ def main() -> None:
     parser.add_argument("--n-seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=1280)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--optimizer", default="adabelief", choices=OPTIMIZERS)
     parser.add_argument("--architecture", default="rrae", choices=["rrae", "mlp"])
     parser.add_argument("--size", type=int, default=64, help="pixels on a side")
     parser.add_argument("--n-test", type=int, default=10_000)

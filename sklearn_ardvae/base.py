@@ -274,9 +274,9 @@ class BaseAutoencoder(
         generator = derived_generator(self._seed, _JACOBIAN_ROWS, device=x.device)
         picked = torch.randperm(len(x), generator=generator, device=x.device)
         picked = picked[: self._n_jacobians()]
-        weights = jacobian_weights(module.decode, codes[picked])
         with torch.no_grad():
             variance = module.component_variance(codes)
+        weights = jacobian_weights(module.decode, codes[picked], variance)
         relevance = (weights * variance).cpu().double().numpy()
         total = relevance.sum()
         noise = noise_variance(module, net.test_rows_, self._seed)

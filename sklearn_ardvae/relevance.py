@@ -45,7 +45,9 @@ _CHUNK_NUMBERS = 2**20
 _FORWARD_MODE = threading.Lock()
 
 
-def jacobian_weights(decode: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+def jacobian_weights(
+    decode: Callable[[Tensor], Tensor], z: Tensor, variance: Tensor | None = None
+) -> Tensor:
     """Return the mean squared norm of each column of the Jacobian of `decode`.
 
     Exact, by one forward-mode product for each axis, several axes at a time.
@@ -56,11 +58,19 @@ def jacobian_weights(decode: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
         Maps codes (n, L) to outputs (n, ...), each row on its own.
     z : Tensor of shape (n, L)
         Where the Jacobian is taken.
+    variance : Tensor of shape (L,), default=None
+        Of the axes. Columns of those without any are not computed but returned as 0:
+        their relevance is 0 whatever the decoder.
 
     Returns
     -------
     Tensor of shape (L,)
     """
+    axes = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    if variance is not None:
+        axes = axes[variance != 0.0]
+    if len(axes) == 0:
+        return torch.zeros_like(z[0])
     with torch.no_grad():
         n_outputs = decode(z[:1]).numel()
 
@@ -69,9 +79,8 @@ def jacobian_weights(decode: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
         return column.square().sum() / len(z)
 
     chunk_size = max(1, _CHUNK_NUMBERS // (len(z) * n_outputs))
-    axes = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
     with _FORWARD_MODE, torch.no_grad():
-        return torch.func.vmap(column_norm, chunk_size=chunk_size)(axes)
+        return torch.func.vmap(column_norm, chunk_size=chunk_size)(axes) @ axes
 
 
 def count_active(relevance: Tensor, threshold: float = 0.99) -> Tensor:

@@ -34,6 +34,15 @@ def test_weights_are_the_same_in_any_chunks(decoder, monkeypatch):
     torch.testing.assert_close(jacobian_weights(decoder, z), whole)
 
 
+def test_columns_of_axes_that_do_not_vary_are_left_out():
+    decoder, z = nn.Linear(4, 3), torch.randn(5, 4)
+    variance = torch.tensor([1.0, 0.0, 0.5, 0.0])
+    expected = decoder.weight.square().sum(0) * (variance > 0.0)
+    torch.testing.assert_close(jacobian_weights(decoder, z, variance), expected)
+    none = jacobian_weights(decoder, z, torch.zeros(4))
+    torch.testing.assert_close(none, torch.zeros(4))
+
+
 def test_weights_of_a_convolutional_decoder_with_batch_statistics():
     decoder = nn.Sequential(
         nn.Linear(3, 8),

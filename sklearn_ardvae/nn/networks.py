@@ -276,10 +276,22 @@ def rrae(request: Request) -> Networks:
         nn.Unflatten(1, start),
     ]
     for n_in, n_out in ((32, 256), (256, 128), (128, 32), (32, 8)):
-        decoder += [doubling_conv(n_in, n_out), nn.ReLU()]
+        decoder += [equinox_uniform(doubling_conv(n_in, n_out)), nn.ReLU()]
     trim = (1 + 16 * start[1] - height, 1 + 16 * start[2] - width)
     decoder += [nn.Conv2d(8, channels, trim), nn.Flatten()]
     return encoder, nn.Sequential(*decoder)
+
+
+def equinox_uniform(layer: nn.ConvTranspose2d) -> nn.Module:
+    """Set the weights as Equinox does: the fan in of its kernels counts the inputs.
+
+    Torch counts the outputs of a transposed convolution; of other layers both count
+    the inputs.
+    """
+    bound = 1.0 / math.sqrt(layer.weight[:, 0].numel())
+    nn.init.uniform_(layer.weight, -bound, bound)
+    nn.init.uniform_(layer.bias, -bound, bound)
+    return layer
 
 
 def doubling_conv(n_in: int, n_out: int) -> nn.Module:

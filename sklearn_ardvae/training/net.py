@@ -362,7 +362,7 @@ class AutoencoderNet(NeuralNet):
                 codes = self.module_.encode(self.probe_)
                 variance = self.module_.component_variance(codes)
                 weights = jacobian_weights(
-                    self.module_.decode, codes[:_PROBE_JACOBIANS]
+                    self.module_.decode, codes[:_PROBE_JACOBIANS], variance
                 )
             self.n_active_ = count_active(weights * variance, self.active_threshold)
         return self.n_active_

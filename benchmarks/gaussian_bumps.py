@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=list(PAPER), choices=PAPER)
     parser.add_argument("--batch-size", type=int, nargs="*", default=[8, 64])
     parser.add_argument("--beta", type=float, nargs="*", default=[1e-3])
-    parser.add_argument("--n-seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--epochs", type=int, default=1280)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--optimizer", default="adabelief", choices=OPTIMIZERS)
@@ -177,11 +177,11 @@ def main() -> None:
     parser.add_argument("--n-jobs", type=int, default=-1)
     args = vars(parser.parse_args())
     names = args.pop("models"), args.pop("batch_size"), args.pop("beta")
-    n_seeds, n_jobs = args.pop("n_seeds"), args.pop("n_jobs")
+    seeds, n_jobs = args.pop("seeds"), args.pop("n_jobs")
     fits = [
         {**args, "model": model, "batch_size": size, "beta": beta, "seed": seed}
         for size, beta, seed, model in itertools.product(
-            names[1], names[2], range(n_seeds), names[0]
+            names[1], names[2], seeds, names[0]
         )
         if beta == names[2][0] or "V" in model
     ]

@@ -100,7 +100,7 @@ def main() -> None:
     )
     OUTPUT.mkdir(exist_ok=True)
     print("method     n   L  noise  found       error     evidence  epochs  seconds")
-    with (OUTPUT / "rivals.jsonl").open("w") as file:
+    with (OUTPUT / "rivals.jsonl").open("a") as file:
         for setting in settings:
             rows = list(itertools.islice(results, args.n_seeds))
             for row in rows:

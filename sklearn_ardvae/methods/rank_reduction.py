@@ -301,9 +301,9 @@ class RRAE(BaseAutoencoder):
     the basis by the Gram matrix of all codes; validation rows are projected on the
     basis of the epoch, as new data are. The search for the rank has the idea of the
     published adaptive scheme (shrink while the loss stays below its settled value,
-    else go back), but by epochs, and by halves before single steps; meanwhile the
-    learning rate stays and training does not stop early. A budget that ends during a
-    trial leaves the last rank that held.
+    else go back), but by epochs and by bisection, and after each rank that fails that
+    value is settled anew; meanwhile the learning rate stays and training does not stop
+    early. If the budget ends before the search, the last rank that held is left.
     Known to fail: after training the decoder sees codes that it has not seen, if
     batches (small ones above all) span different subspaces; a tolerance below the
     noise of the loss keeps too many axes (0.1 gave 4 for a manifold of dimension 3);

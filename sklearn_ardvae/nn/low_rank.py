@@ -312,15 +312,16 @@ class PrincipalAxes(nn.Module):
 
 
 class RankSearch(nn.Module):
-    """Looks for the smallest rank with which the error stays where it is.
+    """Looks, by bisection, for the smallest rank with which the error stays.
 
     It is told the mean training error of each epoch, without any price of an axis,
-    for the sake of which it would give up axes that are needed. First the error
-    settles at the rank that training starts with: its best value, times
-    1 + tolerance, becomes the target. Then the rank is cut, by half at first; when the
-    error comes down to the target the cut holds and the next follows, when it settles
-    above, the last rank that held comes back and cuts become half as large, until a
-    cut by 1 fails.
+    for the sake of which it would give up axes that are needed. At the rank that
+    holds, the error first settles; its best value is the reference. The next trial is
+    halfway to the largest rank that failed. It holds as soon as the error comes down
+    to the reference, or when it settles within 1 + tolerance of it; and fails when it
+    settles above, or falls so slowly that it would not come down. Then the last rank
+    that held comes back, with its weights, and is trained on until it settles: a
+    trial that was trained for longer than its reference would look better than it is.
 
     Parameters
     ----------
@@ -329,7 +330,8 @@ class RankSearch(nn.Module):
     patience : int
         The error has settled when it has not fallen by `progress` for so many epochs.
     progress : float
-        Relative improvement that counts.
+        Relative improvement that counts; in a trial also this share, ten times, of
+        what the error exceeds the target by.
     """
 
     def __init__(
@@ -339,45 +341,50 @@ class RankSearch(nn.Module):
         self.tolerance, self.patience, self.progress = tolerance, patience, progress
         for name, value in {
             "best": math.inf,
-            "target": math.nan,
             "n_idle": 0.0,
-            "cut": 0.0,
-            "held": 0.0,
+            "reference": math.inf,
+            "held": math.inf,
+            "failed": 0.0,
             "is_over": 0.0,
         }.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
     def next_rank(self, rank: int, error: float) -> int:
         """Return the rank of the next epoch, given the error of one at `rank`."""
-        if error < self.best * (1.0 - self.progress) or self.best.isinf():
+        target = self.reference.item() * (1.0 + self.tolerance)
+        on_trial = rank < self.held and self.reference.isfinite()
+        self._watch(error, target if on_trial else math.inf)
+        if on_trial and error <= self.reference:
+            return self._next_trial(rank)
+        if self.n_idle < self.patience:
+            return rank
+        if not on_trial:
+            self.reference.clamp_(max=self.best.item())
+            return self._next_trial(rank)
+        if self.best <= target:
+            return self._next_trial(rank)
+        self.failed.fill_(rank)
+        self._forget()
+        return int(self.held)
+
+    def _watch(self, error: float, target: float) -> None:
+        """Count the epochs since the error last fell by enough."""
+        best = self.best.item()
+        step = self.progress * max(best, 10.0 * (best - target))
+        if math.isinf(best) or error < best - step:
             self.best.fill_(error)
             self.n_idle.zero_()
         else:
             self.n_idle += 1
-        settled = self.n_idle >= self.patience
-        if self.target.isnan():
-            if not settled:
-                return rank
-            self.target.copy_(self.best * (1.0 + self.tolerance))
-            self.cut.fill_(max(1, rank // 2))
-            return self._try_from(rank)
-        if error <= self.target:
-            return self._try_from(rank)
-        if not settled:
-            return rank
-        if self.cut == 1:
-            self.is_over.fill_(1.0)
-            return int(self.held)
-        self.cut.copy_(self.cut // 2)
-        return self._try_from(int(self.held))
 
-    def _try_from(self, rank: int) -> int:
-        """Cut the rank once more; `rank` holds."""
-        self.held.fill_(rank)
+    def _forget(self) -> None:
         self.best.fill_(math.inf)
         self.n_idle.zero_()
-        if rank == 1:
-            self.is_over.fill_(1.0)
-            return 1
-        self.cut.clamp_(max=max(1, rank // 2))
-        return rank - int(self.cut)
+
+    def _next_trial(self, rank: int) -> int:
+        """Note that `rank` holds; return the next to try, or `rank` at the end."""
+        self._forget()
+        self.held.fill_(rank)
+        gap = rank - int(self.failed)
+        self.is_over.fill_(gap == 1)
+        return rank - gap // 2

@@ -245,11 +245,19 @@ class TestRankSearchInTraining:
         for index in range(11, 22):
             model.epoch_error.copy_(torch.tensor([90.0, 10.0]))
             start(model, index)
-        # Rank 2 failed, 3 is tried from the weights that rank 4 had.
-        assert model.axes.rank == 3
+        # Rank 2 failed; 4 goes on from its own weights, then 3 is tried.
+        assert model.axes.rank == 4
         assert torch.equal(model.decoder.weight, kept)
         for index in range(22, 33):
+            model.epoch_error.copy_(torch.tensor([10.0, 10.0]))
+            start(model, index)
+        assert model.axes.rank == 3
+        for index in range(33, 44):
             model.epoch_error.copy_(torch.tensor([90.0, 10.0]))
+            start(model, index)
+        assert not model.settled
+        for index in range(44, 55):
+            model.epoch_error.copy_(torch.tensor([10.0, 10.0]))
             start(model, index)
         assert model.axes.rank == 4
         assert model.settled

@@ -283,3 +283,32 @@ class TestRankSearch:
             assert search.next_rank(8, 0.9**epoch) == 8
         ranks = [search.next_rank(8, 1.0) for _ in range(10)]
         assert ranks == [8] * 9 + [4]
+
+    @staticmethod
+    def feed(search, rank, errors):
+        for error in errors:
+            rank = search.next_rank(rank, error)
+        return rank
+
+    def test_the_reference_goes_on_falling(self):
+        search = RankSearch(0.1)
+        assert self.feed(search, 8, [10.0] * 11) == 4
+        assert self.feed(search, 4, [50.0] * 11) == 8
+        # Trained on, rank 8 reaches 8.0: by that, and not by the 10.0, 6 is judged.
+        assert self.feed(search, 8, [8.0] * 11) == 6
+        assert self.feed(search, 6, [9.5] * 11) == 8
+        assert self.feed(search, 8, [8.0] * 11) == 7
+        assert self.feed(search, 7, [8.7] * 11) == 7
+        assert search.is_over
+
+    def test_a_trial_without_hope_ends(self):
+        search = RankSearch(0.1)
+        assert self.feed(search, 8, [10.0] * 11) == 4
+        # 0.3 % an epoch, 3 % in ten, would be progress; but 40 are left to go.
+        errors = 51.0 * 0.997 ** np.arange(11)
+        assert self.feed(search, 4, errors) == 8
+
+    def test_what_costs_nothing_holds_at_once(self):
+        search = RankSearch(0.0)
+        assert self.feed(search, 8, [10.0] * 11) == 4
+        assert search.next_rank(4, 9.9) == 2

@@ -61,7 +61,19 @@ class FactorGrid:
 
 
 def flat_images(images: NDArray[np.uint8], dtype: str, *, top: int) -> NDArray:
-    """Return images as rows, as they are or as float32 divided by `top`."""
+    """Return images as rows, as they are or as float32 divided by `top`.
+
+    Parameters
+    ----------
+    images : ndarray of uint8 of shape (n, ...)
+    dtype : {"float32", "uint8"}
+    top : int
+        The pixel that becomes 1.
+
+    Returns
+    -------
+    ndarray of shape (n, n_features)
+    """
     check_option("dtype", dtype, ("float32", "uint8"))
     rows = images.reshape(len(images), -1)
     if dtype == "uint8":
@@ -81,7 +93,25 @@ def factor_bunch(
     return_X_y: bool,
     **extra: Any,
 ) -> Bunch | tuple[NDArray, NDArray]:
-    """Return images of a factor grid as a loader does."""
+    """Return images of a factor grid as a loader does.
+
+    Parameters
+    ----------
+    images : ndarray of uint8 of shape (n, channels, height, width)
+    rows : ndarray of int of shape (n,)
+        Their rows in `grid`.
+    grid : FactorGrid
+    dtype, top
+        Of `flat_images`.
+    return_X_y : bool
+        Whether to return data and factors only.
+    **extra
+        Further entries of the bunch.
+
+    Returns
+    -------
+    Bunch, or tuple of two ndarrays
+    """
     data = flat_images(images, dtype, top=top)
     factors = grid.factors(rows)
     if return_X_y:
@@ -99,7 +129,16 @@ def factor_bunch(
 
 
 def plain_summary(docstring: str | None) -> str:
-    """Return a function's docstring up to its parameters, for ``DESCR``."""
+    """Return a function's docstring up to its parameters, for ``DESCR``.
+
+    Parameters
+    ----------
+    docstring : str or None
+
+    Returns
+    -------
+    str
+    """
     head = (docstring or "").split("Parameters\n")[0]
     return "\n".join(line.strip() for line in head.strip().splitlines())
 
@@ -112,7 +151,23 @@ def image_bunch(
     return_X_y: bool,
     **extra: Any,
 ) -> Bunch | tuple[NDArray, NDArray | None]:
-    """Return photographs or digits, channels first, as a loader does."""
+    """Return photographs or digits, channels first, as a loader does.
+
+    Parameters
+    ----------
+    images : ndarray of uint8 of shape (n, channels, height, width)
+    target : ndarray of shape (n,) or None
+    dtype
+        Of `flat_images`.
+    return_X_y : bool
+        Whether to return data and target only.
+    **extra
+        Further entries of the bunch.
+
+    Returns
+    -------
+    Bunch, or tuple of an ndarray and the target
+    """
     data = flat_images(images, dtype, top=255)
     if return_X_y:
         return data, target
@@ -126,7 +181,21 @@ def sample_rows(
     shuffle: bool,
     random_state: int | np.random.RandomState | None,
 ) -> NDArray[np.int64] | slice:
-    """Return the rows to keep: all, or some at random, in their order or shuffled."""
+    """Return the rows to keep: all, or some at random, in their order or shuffled.
+
+    Parameters
+    ----------
+    n_rows : int
+    n_samples : int or None
+        How many to keep; None for all.
+    shuffle : bool
+    random_state : int, RandomState instance or None
+
+    Returns
+    -------
+    ndarray of int, or slice
+        An index into the rows.
+    """
     if n_samples is None and not shuffle:
         return slice(None)
     random_state = check_random_state(random_state)

@@ -14,7 +14,28 @@ __all__ = ["check_count", "check_number", "check_option", "pick_rows"]
 
 
 def check_count(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
-    """Return an integer between `minimum` and `maximum`, or raise."""
+    """Return an integer between `minimum` and `maximum`, or raise.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+    minimum : int
+    maximum : int or None
+        None for no bound.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If `value` is no integer.
+    ValueError
+        If it is out of bounds.
+    """
     bounds = f">= {minimum}" if maximum is None else f"in [{minimum}, {maximum}]"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer {bounds}; got {value!r}.")
@@ -26,7 +47,27 @@ def check_count(name: str, value: Any, minimum: int, maximum: int | None = None)
 def check_number(
     name: str, value: Any, *, above: float | None = None, at_least: float | None = None
 ) -> float:
-    """Return a finite number above or not under a bound, or raise."""
+    """Return a finite number above or not under a bound, or raise.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+    above, at_least : float or None
+        The bound, excluded or included; one of them.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError
+        If `value` is no number.
+    ValueError
+        If it is not finite or out of bounds.
+    """
     bounds = f"> {above:g}" if above is not None else f">= {at_least:g}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number {bounds}; got {value!r}.")
@@ -37,7 +78,25 @@ def check_number(
 
 
 def check_option(name: str, value: Any, options: Iterable[Any]) -> Any:
-    """Return `value` if it is one of `options`, or raise."""
+    """Return `value` if it is one of `options`, or raise.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+    options : iterable
+        Of values; types count, so that 1 is not True.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ValueError
+        If `value` is none of them.
+    """
     options = list(options)
     if not any(type(value) is type(o) and value == o for o in options):
         listed = ", ".join(map(repr, options))
@@ -52,8 +111,22 @@ def pick_rows(
 ) -> NDArray[np.int64]:
     """Return the rows that `subset` asks for, out of `n_rows`.
 
-    None is every row; an integer is so many different rows drawn at random, in the
-    order drawn; a list is the rows themselves, which may repeat.
+    Parameters
+    ----------
+    subset : int, array-like of int or None
+        None is every row; an integer is so many different rows drawn at random, in
+        the order drawn; a list is the rows themselves, which may repeat.
+    n_rows : int
+    random_state : RandomState instance
+
+    Returns
+    -------
+    ndarray of int
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `subset` is none of these, or asks for rows that do not exist.
     """
     if subset is None:
         return np.arange(n_rows)

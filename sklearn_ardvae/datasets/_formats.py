@@ -40,6 +40,19 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
     Two zero bytes, the type (8), the number of axes, the length of each axis as
     big-endian 32-bit integers, the values.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ndarray of uint8
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or of another format.
     """
     try:
         with gzip.open(path) as stream:
@@ -59,7 +72,23 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def npz_arrays(path: Path, names: tuple[str, ...]) -> list[NDArray]:
-    """Return the named arrays of an npz file; numpy refuses pickled objects."""
+    """Return the named arrays of an npz file; numpy refuses pickled objects.
+
+    Parameters
+    ----------
+    path : Path
+    names : tuple of str
+
+    Returns
+    -------
+    list of ndarray
+        In the order of `names`.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or lacks one of them.
+    """
     try:
         with path.open("rb") as stream, np.load(stream) as archive:
             return [archive[name] for name in names]
@@ -78,6 +107,25 @@ def stream_npz_rows(
 
     The archive is read once, front to back, and only the rows that are asked for and
     one chunk of others are ever in memory.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Of the array.
+    rows : ndarray of int of shape (n,)
+        In any order.
+
+    Returns
+    -------
+    some : ndarray of shape (n, ...)
+        In the order of `rows`.
+    n_rows : int
+
+    Raises
+    ------
+    ValueError
+        If the file ends early, or the array is not rows of plain numbers.
     """
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
         shape, dtype = _read_npy_header(stream, f"{name} in {path}")

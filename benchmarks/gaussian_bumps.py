@@ -37,13 +37,14 @@ import torch
 from adabelief import AdaBelief
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from sklearn_ardvae import RRAE, VRRAE
+from sklearn_ardvae.datasets import make_gaussian_bumps
+from sklearn_ardvae.metrics import gaussian_bump_error, relative_reconstruction_error
 from sklearn_ardvae.training.batches import TensorBatches
 
 OUTPUT = Path(__file__).parent / "output"
-WIDTH, RANK = 0.2, 2
+RANK = 2
 #: Test error and generation error in percent, mean and deviation over five seeds.
 PAPER = {
     "AE": (23.24, 11.26, 21.28, 11.32),
@@ -51,31 +52,6 @@ PAPER = {
     "RRAE": (56.05, 30.21, 40.58, 18.51),
     "VRRAE": (10.03, 8.96, 5.88, 2.94),
 }
-
-
-def bumps(centres: NDArray, size: int) -> NDArray:
-    """Return images (n, size * size) of height 1 with these centres (n, 2)."""
-    grid = np.linspace(-1.0, 1.0, size)
-    along = np.exp(-((grid - centres[:, :, np.newaxis]) ** 2) / (2.0 * WIDTH**2))
-    return (along[:, 1, :, np.newaxis] * along[:, 0, np.newaxis, :]).reshape(
-        len(centres), -1
-    )
-
-
-def make_data(size: int, n_test: int, diagonal_test: bool) -> tuple:
-    """Return training and test rows, standardised by the first, and that scale.
-
-    The published test set has equal coordinates in each image: `diagonal_test`.
-    """
-    side = np.linspace(-0.5, 0.5, 10)
-    train = bumps(np.array(list(itertools.product(side, side))), size)
-    centres = np.random.default_rng(0).uniform(-0.5, 0.5, (n_test, 2))
-    if diagonal_test:
-        centres[:, 1] = centres[:, 0]
-    mean, std = train.mean(), train.std()
-    test = bumps(centres, size)
-    rows = (((x - mean) / std).astype(np.float32) for x in (train, test))
-    return (*rows, mean, std)
 
 
 class FullBatches(TensorBatches):
@@ -111,24 +87,18 @@ def make_model(name: str, params: dict, beta: float):
     return VRRAE(200, RANK, beta, **params)
 
 
-def generation_error(images: NDArray, size: int) -> float:
-    """Return the mean relative error (%) of images against their best bumps."""
-    grid = np.linspace(-1.0, 1.0, size)
-    errors = []
-    for image in images:
-        row, column = divmod(int(image.argmax()), size)
-        fit = least_squares(
-            lambda centre, image=image: bumps(centre[np.newaxis], size)[0] - image,
-            [grid[column], grid[row]],
-        )
-        best = bumps(fit.x[np.newaxis], size)[0]
-        errors.append(np.linalg.norm(image - best) / np.linalg.norm(best))
-    return 100.0 * float(np.mean(errors))
+def error(model: RRAE, x: NDArray) -> float:
+    return relative_reconstruction_error(x, model.reconstruct(x))
 
 
 def run(fit: dict) -> dict:
     size = fit["size"]
-    train, test, mean, std = make_data(size, fit["n_test"], fit["diagonal_test"])
+    data = make_gaussian_bumps(
+        n_test=fit["n_test"],
+        diagonal_test=fit["diagonal_test"],
+        image_size=size,
+        random_state=0,
+    )
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -151,21 +121,17 @@ def run(fit: dict) -> dict:
                 "random_state": fit["seed"],
             },
             fit["beta"],
-        ).fit(train)
-        drawn = model.sample(fit["n_drawn"], fit["seed"], density="gmm", X=train)
-
-    def error(x: NDArray) -> float:
-        return float(
-            100.0 * np.linalg.norm(model.reconstruct(x) - x) / np.linalg.norm(x)
-        )
+        ).fit(data.data)
+        drawn = model.sample(fit["n_drawn"], fit["seed"], density="gmm", X=data.data)
+    drawn = drawn * data.scale + data.mean
 
     return {
         **fit,
         "seconds": time.perf_counter() - start,
         "final_loss": model.loss_curve_[-1],
-        "train_error": error(train),
-        "test_error": error(test),
-        "generation_error": generation_error(drawn * std + mean, size),
+        "train_error": error(model, data.data),
+        "test_error": error(model, data.data_test),
+        "generation_error": float(gaussian_bump_error(drawn).mean()),
     }
 
 

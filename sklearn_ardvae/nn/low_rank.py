@@ -322,6 +322,7 @@ class RankSearch(nn.Module):
     settles above, or falls so slowly that it would not come down. Then the last rank
     that held comes back, with its weights, and is trained on until it settles: a
     trial that was trained for longer than its reference would look better than it is.
+    The end is a rank that holds while the next lower one, tried from it, fails.
 
     Parameters
     ----------
@@ -345,6 +346,7 @@ class RankSearch(nn.Module):
             "reference": math.inf,
             "held": math.inf,
             "failed": 0.0,
+            "failed_from": 1.0,
             "is_over": 0.0,
         }.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
@@ -364,6 +366,7 @@ class RankSearch(nn.Module):
         if self.best <= target:
             return self._next_trial(rank)
         self.failed.fill_(rank)
+        self.failed_from.copy_(self.held)
         self._forget()
         return int(self.held)
 
@@ -385,6 +388,11 @@ class RankSearch(nn.Module):
         """Note that `rank` holds; return the next to try, or `rank` at the end."""
         self._forget()
         self.held.fill_(rank)
+        if rank <= self.failed:  # It failed from afar, and holds now.
+            self.failed.zero_()
+            self.failed_from.fill_(1.0)
         gap = rank - int(self.failed)
-        self.is_over.fill_(gap == 1)
-        return rank - gap // 2
+        if gap == 1 and rank == self.failed_from:
+            self.is_over.fill_(1.0)
+            return rank
+        return rank - max(1, gap // 2)

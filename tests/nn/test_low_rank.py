@@ -298,6 +298,8 @@ class TestRankSearch:
         assert self.feed(search, 8, [8.0] * 11) == 6
         assert self.feed(search, 6, [9.5] * 11) == 8
         assert self.feed(search, 8, [8.0] * 11) == 7
+        assert self.feed(search, 7, [8.7] * 11) == 6
+        assert self.feed(search, 6, [9.5] * 11) == 7
         assert self.feed(search, 7, [8.7] * 11) == 7
         assert search.is_over
 
@@ -311,4 +313,14 @@ class TestRankSearch:
     def test_what_costs_nothing_holds_at_once(self):
         search = RankSearch(0.0)
         assert self.feed(search, 8, [10.0] * 11) == 4
+        assert search.next_rank(4, 9.9) == 2
+
+    def test_a_rank_that_failed_from_afar_gets_a_second_trial(self):
+        search = RankSearch(0.1)
+        assert self.feed(search, 8, [10.0] * 11) == 4
+        assert self.feed(search, 4, [90.0] * 11) == 8
+        assert self.feed(search, 8, [10.0] * 11) == 6
+        assert search.next_rank(6, 9.9) == 5
+        assert search.next_rank(5, 9.9) == 4
+        assert not search.is_over
         assert search.next_rank(4, 9.9) == 2

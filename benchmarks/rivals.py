@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--n", nargs="*", type=int, default=[8, 16])
     parser.add_argument("--n-components", nargs="*", type=int, default=[16, 32, 64])
     parser.add_argument("--noise", nargs="*", type=float, default=[0.0, 0.1])
-    parser.add_argument("--n-seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--n-rows", type=int, default=20_000)
     parser.add_argument("--max-iter", type=int, default=200)
     parser.add_argument("--n-jobs", type=int, default=-1)
@@ -96,13 +96,13 @@ def main() -> None:
     results = Parallel(args.n_jobs, return_as="generator")(
         delayed(run)(*setting, seed, args)
         for setting in settings
-        for seed in range(args.n_seeds)
+        for seed in args.seeds
     )
     OUTPUT.mkdir(exist_ok=True)
     print("method     n   L  noise  found       error     evidence  epochs  seconds")
     with (OUTPUT / "rivals.jsonl").open("a") as file:
         for setting in settings:
-            rows = list(itertools.islice(results, args.n_seeds))
+            rows = list(itertools.islice(results, len(args.seeds)))
             for row in rows:
                 file.write(json.dumps(row) + "\n")
             print(line(setting, rows), flush=True)

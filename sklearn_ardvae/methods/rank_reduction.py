@@ -412,8 +412,8 @@ class VRRAE(RRAE):
         ablation RRAE + VAE.
     kl_reduction : {"sum", "mean"}, default="sum"
         Over the rows of the batch, where `beta` is a number.
-    rank_tolerance : float, default=0.2
-        As for `RRAE`.
+    rank_tolerance : float, default=0.1
+        As for `RRAE`; smaller, since the noise of the codes is in the error too.
     svd : bool, default=True
         False drops the SVD and puts the first k of the L outputs of the encoder in
         its place, the paper's ablation VAE (f = I), and with ``mean_map="linear"``
@@ -481,7 +481,7 @@ class VRRAE(RRAE):
         *,
         mean_map: Literal["identity", "linear"] = "identity",
         kl_reduction: Literal["sum", "mean"] = "sum",
-        rank_tolerance: float = 0.2,
+        rank_tolerance: float = 0.1,
         svd: bool = True,
         basis: Literal["all_rows", "batches"] = "all_rows",
         **shared: Unpack[SharedParameters],

@@ -67,10 +67,11 @@ def jacobian_weights(
     Tensor of shape (L,)
     """
     axes = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-    if variance is not None:
-        axes = axes[variance != 0.0]
-    if len(axes) == 0:
-        return torch.zeros_like(z[0])
+    if variance is None:
+        variance = z.new_ones(z.shape[1])
+    varying = variance != 0.0
+    if not varying.any():
+        return z.new_zeros(z.shape[1])
     with torch.no_grad():
         n_outputs = decode(z[:1]).numel()
 
@@ -80,7 +81,10 @@ def jacobian_weights(
 
     chunk_size = max(1, _CHUNK_NUMBERS // (len(z) * n_outputs))
     with _FORWARD_MODE, torch.no_grad():
-        return torch.func.vmap(column_norm, chunk_size=chunk_size)(axes) @ axes
+        norms = torch.func.vmap(column_norm, chunk_size=chunk_size)(axes[varying])
+    weights = norms.new_zeros(z.shape[1])
+    weights[varying] = norms
+    return weights
 
 
 def count_active(relevance: Tensor, threshold: float = 0.99) -> Tensor:

@@ -213,6 +213,12 @@ class ArrayUnpickler(pickle.Unpickler):
 def load_batch(stream: IO[bytes], what: str) -> tuple[NDArray[np.uint8], NDArray]:
     """Return images (n, 3, 32, 32) and labels of a CIFAR or ImageNet32 batch.
 
+    Parameters
+    ----------
+    stream : binary file
+    what : str
+        The batch, for messages.
+
     Raises
     ------
     ValueError

@@ -54,15 +54,35 @@ class RemoteFile:
 def data_folder(data_home: str | os.PathLike | None) -> Path:
     """Return the folder of data sets, made if it is missing.
 
-    `data_home`, else the environment variable ``SKLEARN_ARDVAE_DATA``, else
-    scikit-learn's data home.
+    Parameters
+    ----------
+    data_home : str, path-like or None
+        If None, the environment variable ``SKLEARN_ARDVAE_DATA`` says it, else
+        scikit-learn's data home is taken.
+
+    Returns
+    -------
+    Path
     """
     home = data_home or os.environ.get(_ENVIRONMENT_VARIABLE) or None
     return Path(get_data_home(home))
 
 
 def find(name: str, home: Path, folder: str) -> Path | None:
-    """Return ``home/folder/name`` or ``home/name``, whichever is there."""
+    """Return ``home/folder/name`` or ``home/name``, whichever is there.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    home : Path
+    folder : str
+        Of the data set, inside `home`.
+
+    Returns
+    -------
+    Path or None
+    """
     places = (home / folder / name, home / name)
     return next((place for place in places if place.exists()), None)
 
@@ -80,6 +100,16 @@ def obtain(
     It is looked for in ``home/folder`` and in ``home`` itself, and downloaded to
     ``home/folder``. A downloaded file always has to match its checksum, one that was
     already there only with `verify_checksum`.
+
+    Parameters
+    ----------
+    file : RemoteFile
+    home : Path
+    folder : str
+        Of the data set, inside `home`.
+    download : bool
+        Whether it may be downloaded.
+    verify_checksum : bool
 
     Raises
     ------
@@ -147,6 +177,14 @@ def whole_file(target: Path) -> Iterator[Path]:
 
     However it ends, no partial file stays behind, and nobody sees one under the
     target's name: the two lie in one folder, and renaming is atomic.
+
+    Parameters
+    ----------
+    target : Path
+
+    Yields
+    ------
+    Path
     """
     descriptor, name = tempfile.mkstemp(
         prefix=f".{target.name}.", suffix=".part", dir=target.parent
@@ -162,7 +200,18 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 
 def check_checksum(path: Path, file: RemoteFile) -> None:
-    """Raise unless the file at `path` has the checksum published for it."""
+    """Raise unless the file at `path` has the checksum published for it.
+
+    Parameters
+    ----------
+    path : Path
+    file : RemoteFile
+
+    Raises
+    ------
+    ValueError
+        If it has another one, or none was published.
+    """
     if not file.checksum:
         raise ValueError(
             f"No checksum of {file.name} is known, so verify='checksum' cannot be "

@@ -17,6 +17,20 @@ Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 def check_common(
     subset: str, subsets: tuple[str, ...], dtype: str, verify: str
 ) -> None:
+    """Raise unless the options that the loaders share are known.
+
+    Parameters
+    ----------
+    subset : str
+    subsets : tuple of str
+        What `subset` may be.
+    dtype, verify : str
+
+    Raises
+    ------
+    ValueError
+        Naming the options there are.
+    """
     check_option("subset", subset, subsets)
     check_option("dtype", dtype, ("float32", "uint8"))
     check_option("verify", verify, ("structure", "checksum", "format"))
@@ -25,7 +39,24 @@ def check_common(
 def check_labels(
     labels: NDArray, n_images: int, counts: tuple[int, ...], path: Path, verify: str
 ) -> None:
-    """Raise unless there is one label for each image and, maybe, enough of each."""
+    """Raise unless there is one label for each image and, maybe, enough of each.
+
+    Parameters
+    ----------
+    labels : ndarray
+    n_images : int
+    counts : tuple of int
+        The published number of images of each class.
+    path : Path
+        For messages.
+    verify : str
+        With ``"format"``, the numbers of images do not matter.
+
+    Raises
+    ------
+    ValueError
+        Saying what `labels` holds instead.
+    """
     if labels.shape != (n_images,) or labels.dtype.kind not in "iu" or n_images == 0:
         raise ValueError(
             f"{path} holds labels of shape {labels.shape} and dtype {labels.dtype} for "
@@ -46,6 +77,19 @@ def check_labels(
 
 
 def join_splits(splits: list[Split], subset: str) -> Split:
+    """Return the images and labels that `subset` asks for.
+
+    Parameters
+    ----------
+    splits : list of (images, labels)
+        Training and test rows.
+    subset : str
+        ``"train"``, ``"all"``, or any other word for the test rows.
+
+    Returns
+    -------
+    images, labels : ndarray
+    """
     if subset != "all":
         return splits[0] if subset == "train" else splits[1]
     images, labels = zip(*splits, strict=True)

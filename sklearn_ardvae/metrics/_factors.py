@@ -31,7 +31,19 @@ def check_counts(**counts: int) -> None:
 
 
 def check_codes(codes: ArrayLike, name: str = "codes", min_rows: int = 1) -> NDArray:
-    """Return codes as finite float64 (n_samples, n_codes); n_codes may be 0."""
+    """Return codes as finite float64 (n_samples, n_codes); n_codes may be 0.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n_samples, n_codes)
+    name : str
+        Of the argument, for messages.
+    min_rows : int
+
+    Returns
+    -------
+    ndarray of float64
+    """
     return check_array(
         codes,
         dtype=np.float64,
@@ -117,6 +129,18 @@ def check_representation(
     """Return checked codes, at least one column of them, and factors.
 
     A representation without columns, that of a collapsed model, stands for a constant.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n_samples, n_codes)
+    factors : array-like of shape (n_samples, n_factors)
+    discrete : bool
+        Whether the factors must be classes.
+
+    Returns
+    -------
+    codes : ndarray of float64
+    factors : Factors
     """
     codes = check_codes(codes, min_rows=2)
     check_consistent_length(codes, factors)
@@ -133,7 +157,19 @@ def check_representation(
 def split_rows(
     n_rows: int, n_train: int, n_test: int, rng: np.random.Generator
 ) -> tuple[NDArray, NDArray]:
-    """Return disjoint random training and test rows, in proportion if too few."""
+    """Return disjoint random training and test rows, in proportion if too few.
+
+    Parameters
+    ----------
+    n_rows : int
+    n_train, n_test : int
+        How many are wanted.
+    rng : Generator
+
+    Returns
+    -------
+    train, test : ndarray of int
+    """
     wanted = n_train + n_test
     if n_rows < wanted:
         n_test = max(1, n_rows * n_test // wanted)

@@ -83,8 +83,7 @@ def join_splits(splits: list[Split], subset: str) -> Split:
     ----------
     splits : list of (images, labels)
         Training and test rows.
-    subset : str
-        ``"train"``, ``"all"``, or any other word for the test rows.
+    subset : {"train", "test", "all"}
 
     Returns
     -------

@@ -68,7 +68,21 @@ def mutual_information_matrix(
 def information_of(
     codes: NDArray, classes: NDArray, sizes: tuple[int, ...], n_bins: int
 ) -> NDArray:
-    """Return the matrix for checked codes and factor classes."""
+    """Return the mutual information of axes and factors in nats.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, n_codes)
+    classes : ndarray of int of shape (n_samples, n_factors)
+    sizes : tuple of int
+        Classes of each factor.
+    n_bins : int
+        Bins of each axis, of equal width.
+
+    Returns
+    -------
+    ndarray of shape (n_codes, n_factors)
+    """
     binned = _binned(codes, n_bins)
     information = np.empty((codes.shape[1], len(sizes)))
     for k, size in enumerate(sizes):
@@ -99,7 +113,18 @@ def _information(counts: NDArray) -> float:
 
 
 def factor_entropy(classes: NDArray, sizes: tuple[int, ...]) -> NDArray:
-    """Return the entropy of each factor in nats."""
+    """Return the entropy of each factor in nats.
+
+    Parameters
+    ----------
+    classes : ndarray of int of shape (n_samples, n_factors)
+    sizes : tuple of int
+        Classes of each factor.
+
+    Returns
+    -------
+    ndarray of shape (n_factors,)
+    """
     entropies = []
     for column, size in zip(classes.T, sizes, strict=True):
         share = np.bincount(column, minlength=size) / len(column)

@@ -16,9 +16,9 @@ from ._validation import as_tensor, check_codes, validate_rows
 from .density import check_density, draw_from_density, draw_gaussian
 from .nn.module import AutoencoderModule
 from .nn.variational import VariationalModule
+from .randomness import derived_generator, draw_seed
 from .training.devices import resolve_device
 from .training.inference import evidence, in_batches
-from .training.randomness import derived_generator, draw_seed
 
 __all__ = ["FittedAutoencoderMixin"]
 

@@ -28,13 +28,13 @@ from .nn.likelihoods import LIKELIHOODS
 from .nn.module import AutoencoderModule
 from .nn.networks import build_networks, check_layer_sizes
 from .persistence import PersistenceMixin
+from .randomness import derived_generator, draw_seed, seeded_global_rng
 from .relevance import jacobian_weights, select_active
 from .training.batches import batch_rows
 from .training.callbacks import ConvergenceMonitor, SklearnBridge, join_histories
 from .training.devices import resolve_device
 from .training.inference import in_batches, noise_variance
 from .training.net import AutoencoderNet
-from .training.randomness import derived_generator, draw_seed, seeded_global_rng
 
 __all__ = ["BaseAutoencoder", "SharedParameters", "all_estimators"]
 

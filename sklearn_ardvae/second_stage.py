@@ -25,12 +25,12 @@ from ._parameters import SharedParametersMixin
 from ._sklearn_compat import Interval
 from .nn.networks import ACTIVATIONS, check_layer_sizes
 from .nn.second_stage import SecondStageModule
+from .randomness import derived_generator, draw_seed, seeded_global_rng
 from .training.batches import batch_rows
 from .training.callbacks import ConvergenceMonitor, join_histories
 from .training.devices import resolve_device
 from .training.inference import evidence
 from .training.net import AutoencoderNet
-from .training.randomness import derived_generator, draw_seed, seeded_global_rng
 
 __all__ = ["SecondStageVAE"]
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_scalar
 
-from ..training.randomness import draw_seed
+from ..randomness import draw_seed
 from ._factors import FactorDraws, check_counts
 
 __all__ = ["beta_vae_score", "factor_vae_score"]

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_array, check_consistent_length
 from torch import Tensor, nn
 
-from ..training.randomness import derived_generator, draw_seed, seeded_global_rng
+from ..randomness import derived_generator, draw_seed, seeded_global_rng
 from ._factors import check_counts
 
 __all__ = ["ClassifierFeatures", "extract_features", "train_classifier_features"]

@@ -14,7 +14,7 @@ from scipy import linalg
 from sklearn.utils.validation import check_array, check_scalar
 
 from ..density import NAMED_DENSITIES, check_density, draw_from_density
-from ..training.randomness import draw_seed
+from ..randomness import draw_seed
 from ._factors import check_codes, check_counts
 from .features import extract_features
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_scalar
 
-from ..training.randomness import draw_seed
+from ..randomness import draw_seed
 from ._factors import Factors, check_codes, check_counts, check_representation
 
 __all__ = ["mutual_info_gap", "mutual_information_matrix"]

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from ..training.randomness import draw_seed
+from ..randomness import draw_seed
 from ._factors import Factors, check_counts, check_representation, split_rows
 from .information import information_of
 

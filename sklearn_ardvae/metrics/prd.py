@@ -12,7 +12,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_scalar
 from threadpoolctl import threadpool_limits
 
-from ..training.randomness import draw_seed
+from ..randomness import draw_seed
 from ._factors import check_counts
 from .features import extract_features
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..nn.module import AutoencoderModule
 from ..nn.variational import VariationalModule
-from .randomness import derived_generator
+from ..randomness import derived_generator
 
 __all__ = ["evidence", "in_batches", "noise_variance"]
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Phase
+from ..randomness import derived_generator, seeded_global_rng
 from ..relevance import count_active, jacobian_weights
 from .batches import Rows, TensorBatches
-from .randomness import derived_generator, seeded_global_rng
 
 __all__ = ["AutoencoderNet"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sklearn_ardvae.training.randomness import (
+from sklearn_ardvae.randomness import (
     derived_generator,
     draw_seed,
     seeded_global_rng,

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sklearn_ardvae.base import BaseAutoencoder
+from sklearn_ardvae.estimator.base import BaseAutoencoder
 
 _COLUMNS = 10
 

@@ -1,6 +1,6 @@
 """Autoencoders that tell how many latent dimensions your data need."""
 
-from .base import all_estimators
+from .estimator.base import all_estimators
 from .methods.aae import AAE
 from .methods.ard_vae import ARDVAE
 from .methods.autoencoder import Autoencoder, ContractiveAE, SparseAE
@@ -13,12 +13,12 @@ from .methods.mask_aae import MaskAAE
 from .methods.ng_vae import NGVAE
 from .methods.rae import RAE
 from .methods.rank_reduction import RRAE, VRRAE
+from .methods.second_stage import SecondStageVAE
 from .methods.tc_vae import BetaTCVAE
 from .methods.two_stage_vae import TwoStageVAE
 from .methods.vae import VAE, BetaVAE
 from .methods.wae import WAE
 from .relevance import Relevance, decoder_relevance
-from .second_stage import SecondStageVAE
 
 __all__ = [
     "AAE",

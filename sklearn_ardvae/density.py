@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +14,22 @@ from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
-from .second_stage import SecondStageVAE
-
 __all__ = ["NAMED_DENSITIES", "check_density", "draw_from_density", "draw_gaussian"]
 
-# Densities that are fitted to codes, by name.
-NAMED_DENSITIES = ("gmm", "second_stage")
 
-
-def _named_density(name: str, n_codes: int) -> GaussianMixture | SecondStageVAE:
-    """Return the density of that name, to be fitted to `n_codes` codes."""
-    if name == "second_stage":
-        return SecondStageVAE()
+def _mixture(n_codes: int) -> GaussianMixture:
     return GaussianMixture(max(1, min(10, n_codes // 20)), max_iter=2000)
 
 
-def check_density(
-    density: object, names: tuple[str, ...] = ("prior", "gaussian", *NAMED_DENSITIES)
-) -> None:
+#: Densities that are fitted to codes, by name: functions of the number of codes that
+#: return one. A method that is a density adds its own.
+NAMED_DENSITIES: dict[str, Callable[[int], Any]] = {"gmm": _mixture}
+
+
+def check_density(density: object, names: Collection[str] | None = None) -> None:
     """Raise unless `density` is one of `names` or an estimator that samples."""
+    if names is None:
+        names = ("prior", "gaussian", *NAMED_DENSITIES)
     if (
         density not in names
         if isinstance(density, str)
@@ -87,7 +86,7 @@ def draw_from_density(
             )
         if codes.shape[1] == 0:
             return np.empty((n_samples, 0))
-        density = _named_density(density, len(codes)) if is_named else clone(density)
+        density = NAMED_DENSITIES[density](len(codes)) if is_named else clone(density)
         _seed(density, seed)
         takes_std = "std" in inspect.signature(density.fit).parameters
         # Covariances of float32 codes may not be positive semi-definite.

@@ -17,7 +17,7 @@ from torch import nn
 
 from sklearn_ardvae import L0ARMVAE, NGVAE, VAE, Autoencoder, SecondStageVAE
 from sklearn_ardvae.density import draw_from_density
-from sklearn_ardvae.nn.second_stage import SecondStageModule, SkipPerceptron
+from sklearn_ardvae.methods.second_stage import SecondStageModule, SkipPerceptron
 
 SMALL = {"hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
 # A linear second stage is probabilistic PCA, and is learned fast.

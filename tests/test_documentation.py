@@ -10,7 +10,7 @@ from estimator_table import CLASSES, IDS, fast
 import sklearn_ardvae
 import sklearn_ardvae.datasets
 import sklearn_ardvae.metrics
-from sklearn_ardvae._parameters import SharedParameters, SharedParametersMixin
+from sklearn_ardvae.estimator.parameters import SharedParameters, SharedParametersMixin
 
 ROOT = Path(__file__).parent.parent
 SECTION = re.compile(r"^(\w[\w ]+)\n-+$", re.MULTILINE)

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from sklearn_ardvae import ARDVAE
-from sklearn_ardvae.base import BaseAutoencoder
+from sklearn_ardvae.estimator.base import BaseAutoencoder
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 from torch import Tensor, nn
 
 from .._sklearn_compat import Interval, RealNotInt, StrOptions
-from ..base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder, SharedParameters
 from ..nn.divergences import gaussian_kl, normal_entropy, student_t_log_density
 from ..nn.likelihoods import Likelihood
 from ..nn.module import EpochStart, HeldOut

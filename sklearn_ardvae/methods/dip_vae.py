@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .._sklearn_compat import Interval, StrOptions
-from ..base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder, SharedParameters
 from ..nn.likelihoods import Likelihood
 from ..nn.module import LossTerms
 from ..nn.variational import VariationalModule

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from .._sklearn_compat import Interval
-from ..base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder, SharedParameters
 from ..nn.critics import discriminator_loss, make_critic
 from ..nn.likelihoods import Likelihood
 from ..nn.module import LossTerms, Phase

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._sklearn_compat import Interval, StrOptions
-from ..base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder, SharedParameters
 from ..nn.flows import InverseAutoregressiveFlow
 from ..nn.likelihoods import Likelihood
 from ..nn.variational import LOG_VARIANCE_RANGE, VariationalModule

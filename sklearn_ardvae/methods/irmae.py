@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .._sklearn_compat import Interval
-from ..base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder, SharedParameters
 from ..nn.likelihoods import Likelihood
 from ..nn.low_rank import PrincipalAxes, nuclear_norm
 from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Noise

@@ -17,7 +17,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .._sklearn_compat import Interval
-from ..base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder, SharedParameters
 from ..nn.critics import gradient_penalty, make_critic
 from ..nn.gates import tolerable_loss
 from ..nn.likelihoods import Likelihood

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from .._sklearn_compat import Interval, StrOptions
-from ..base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder, SharedParameters
 from ..nn.deterministic import DeterministicModule
 from ..nn.likelihoods import Likelihood
 from ..nn.module import LossTerms, Noise

@@ -14,16 +14,14 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .._sklearn_compat import Interval
-from ..base import SharedParameters
+from ..estimator.base import SharedParameters
 from ..nn.module import Phase
 from ..nn.networks import check_layer_sizes
-from ..nn.second_stage import SecondStageModule
-from ..nn.vae import VAEModule
-from ..second_stage import SecondStageVAE
 from ..training.callbacks import join_histories
 from ..training.inference import in_batches
 from ..training.net import AutoencoderNet
-from .vae import VAE
+from .second_stage import SecondStageModule, SecondStageVAE
+from .vae import VAE, VAEModule
 
 __all__ = ["TwoStageVAE"]
 

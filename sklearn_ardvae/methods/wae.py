@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from .._sklearn_compat import Interval, StrOptions
-from ..base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder, SharedParameters
 from ..nn.critics import discriminator_loss, generator_loss, make_critic
 from ..nn.divergences import squared_mmd
 from ..nn.likelihoods import Likelihood

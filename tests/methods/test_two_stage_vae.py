@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 from sklearn_ardvae import VAE, TwoStageVAE
-from sklearn_ardvae.nn.second_stage import SecondStageModule
+from sklearn_ardvae.methods.second_stage import SecondStageModule
 
 
 def second_stage_weights(model):

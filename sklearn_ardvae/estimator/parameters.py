@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from ._sklearn_compat import Interval, StrOptions
-from .nn.likelihoods import LIKELIHOODS
-from .nn.networks import ACTIVATIONS, ARCHITECTURES
+from .._sklearn_compat import Interval, StrOptions
+from ..nn.likelihoods import LIKELIHOODS
+from ..nn.networks import ACTIVATIONS, ARCHITECTURES
 
 __all__ = ["SharedParameters", "SharedParametersMixin"]
 

@@ -14,27 +14,27 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from torch import Tensor
 
-from ._docstrings import fill_docstring
-from ._fitted import FittedAutoencoderMixin
-from ._parameters import SharedParameters, SharedParametersMixin
-from ._sklearn_compat import CallbackSupportMixin, with_callbacks
-from ._validation import (
+from .._sklearn_compat import CallbackSupportMixin, with_callbacks
+from ..nn.likelihoods import LIKELIHOODS
+from ..nn.module import AutoencoderModule
+from ..nn.networks import build_networks, check_layer_sizes
+from ..randomness import derived_generator, draw_seed, seeded_global_rng
+from ..relevance import jacobian_weights, select_active
+from ..training.batches import batch_rows
+from ..training.callbacks import ConvergenceMonitor, SklearnBridge, join_histories
+from ..training.devices import resolve_device
+from ..training.inference import in_batches, noise_variance
+from ..training.net import AutoencoderNet
+from .docstrings import fill_docstring
+from .fitted import FittedAutoencoderMixin
+from .parameters import SharedParameters, SharedParametersMixin
+from .persistence import PersistenceMixin
+from .validation import (
     as_tensor,
     check_range,
     validate_rows,
     warn_of_scale,
 )
-from .nn.likelihoods import LIKELIHOODS
-from .nn.module import AutoencoderModule
-from .nn.networks import build_networks, check_layer_sizes
-from .persistence import PersistenceMixin
-from .randomness import derived_generator, draw_seed, seeded_global_rng
-from .relevance import jacobian_weights, select_active
-from .training.batches import batch_rows
-from .training.callbacks import ConvergenceMonitor, SklearnBridge, join_histories
-from .training.devices import resolve_device
-from .training.inference import in_batches, noise_variance
-from .training.net import AutoencoderNet
 
 __all__ = ["BaseAutoencoder", "SharedParameters", "all_estimators"]
 

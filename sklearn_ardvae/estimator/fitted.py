@@ -12,13 +12,13 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_scalar
 from torch import Tensor
 
-from ._validation import as_tensor, check_codes, validate_rows
-from .density import check_density, draw_from_density, draw_gaussian
-from .nn.module import AutoencoderModule
-from .nn.variational import VariationalModule
-from .randomness import derived_generator, draw_seed
-from .training.devices import resolve_device
-from .training.inference import evidence, in_batches
+from ..density import check_density, draw_from_density, draw_gaussian
+from ..nn.module import AutoencoderModule
+from ..nn.variational import VariationalModule
+from ..randomness import derived_generator, draw_seed
+from ..training.devices import resolve_device
+from ..training.inference import evidence, in_batches
+from .validation import as_tensor, check_codes, validate_rows
 
 __all__ = ["FittedAutoencoderMixin"]
 

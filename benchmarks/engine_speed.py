@@ -53,7 +53,7 @@ SETTINGS = {
 def networks(shape, n_components, params) -> tuple[nn.Module, nn.Module]:
     defaults = {"architecture": "mlp", "hidden_layer_sizes": (), "activation": "relu"}
     settings = defaults | {k: v for k, v in params.items() if k in defaults}
-    return build_networks(
+    networks = build_networks(
         settings.pop("architecture"),
         shape=shape,
         n_components=n_components,
@@ -61,6 +61,7 @@ def networks(shape, n_components, params) -> tuple[nn.Module, nn.Module]:
         likelihood=GaussianLikelihood(),
         **settings,
     )
+    return networks.encoder, networks.decoder
 
 
 def loop_by_hand(x, shape, n_components, batch_size, epochs, params, beta=0.2) -> None:

@@ -133,7 +133,7 @@ class Pair:
         """Return networks (128, 128) with SiLU, as our estimators build them."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return build_networks(
+            ours = build_networks(
                 "mlp",
                 shape=(n_features,),
                 n_components=n_components,
@@ -142,6 +142,7 @@ class Pair:
                 hidden_layer_sizes=(128, 128),
                 activation="silu",
             )
+        return ours.encoder, ours.decoder
 
     def estimator(self, networks: Networks, n_components: int, **shared: Any):
         cls = getattr(sklearn_ardvae, self.ours)

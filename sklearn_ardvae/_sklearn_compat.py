@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sklearn.utils._param_validation import (
     Interval,
+    InvalidParameterError,
     RealNotInt,
     StrOptions,
 )
@@ -15,6 +16,7 @@ from sklearn.utils._param_validation import (
 __all__ = [
     "CallbackSupportMixin",
     "Interval",
+    "InvalidParameterError",
     "RealNotInt",
     "StrOptions",
     "with_callbacks",

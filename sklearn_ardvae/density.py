@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["NAMED_DENSITIES", "check_density", "draw_from_density", "draw_gaussian"]
+__all__ = ["NAMED_DENSITIES", "check_density", "draw_from_density"]
 
 
 def _mixture(n_codes: int) -> GaussianMixture:
@@ -39,16 +39,6 @@ def check_density(density: object, names: Collection[str] | None = None) -> None
             f"density must be one of {names} or an estimator with a sample method; "
             f"got {density!r}."
         )
-
-
-def draw_gaussian(
-    mean: NDArray, covariance: NDArray, n_samples: int, seed: int
-) -> NDArray:
-    """Draw from N(mean, covariance), which may be singular."""
-    if len(mean) == 0:
-        return np.empty((n_samples, 0))
-    rng = np.random.default_rng(seed)
-    return rng.multivariate_normal(mean, covariance, size=n_samples, method="eigh")
 
 
 def draw_from_density(

@@ -5,12 +5,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-__all__ = ["derived_generator", "draw_seed", "seeded_global_rng"]
+__all__ = [
+    "Stream",
+    "derived_generator",
+    "derived_seed",
+    "draw_seed",
+    "seeded_global_rng",
+]
+
+
+class Stream(IntEnum):
+    """The independent streams of random numbers that one seed is split into.
+
+    Draws for scores and samples are those of the seed itself.
+    """
+
+    NOISE = 0
+    SHUFFLE = 1
+    VALIDATION = 2
+    FINISH = 3
+    JACOBIAN_ROWS = 10
+    SECOND_STAGE = 11
+
 
 # torch.random.fork_rng saves and restores state of the whole process, so that two
 # threads inside it would see each other's numbers.
@@ -22,12 +44,16 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
+def derived_seed(seed: int, *streams: int) -> int:
+    """Return the seed of the stream of `seed` that is named so."""
+    return int(np.random.SeedSequence(seed, spawn_key=streams).generate_state(1)[0])
+
+
 def derived_generator(
     seed: int, *streams: int, device: str | torch.device = "cpu"
 ) -> torch.Generator:
-    """Return a generator on `device` for the independent stream of `seed` named so."""
-    state = np.random.SeedSequence(seed, spawn_key=streams).generate_state(1)
-    return torch.Generator(device).manual_seed(int(state[0]))
+    """Return a generator on `device` for the stream of `seed` that is named so."""
+    return torch.Generator(device).manual_seed(derived_seed(seed, *streams))
 
 
 @contextmanager

@@ -33,6 +33,7 @@ __all__ = [
     "count_active",
     "decoder_relevance",
     "jacobian_weights",
+    "rank_axes",
     "select_active",
 ]
 
@@ -116,6 +117,12 @@ def select_active(relevance: NDArray, threshold: float = 0.99) -> NDArray[np.int
     n_below = np.count_nonzero(shares <= threshold * shares[-1])
     n_positive = np.count_nonzero(relevance > 0.0)
     return order[: min(n_below + 1, n_positive)]
+
+
+def rank_axes(relevance: NDArray, kept: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the indices of the axes that are kept, most relevant first."""
+    order = np.argsort(-relevance, kind="stable")
+    return order[kept[order]]
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ def on_a_plane(n_rows, rng):
 
 def make_module(width=3, hidden=(4,), noise_variance=0.3):
     torch.manual_seed(0)
-    return SecondStageModule(width, hidden, nn.ReLU, noise_variance).double()
+    density = SecondStageVAE(hidden, noise_variance=noise_variance)
+    return density._build_module(width).double()
 
 
 def test_the_loss_is_minus_the_bound_at_a_draw_of_the_code():
@@ -266,8 +267,8 @@ def test_the_posteriors_noise_reaches_the_density(low_rank, output):
     model = fast(VAE, n_components=4, max_iter=5, output_components=output)
     model.fit(low_rank).sample(3, density=Recorder(), X=low_rank)
     with torch.no_grad():
-        _, log_variance = model._module.posterior(torch.from_numpy(low_rank))
-    std = np.exp(log_variance.numpy() / 2)
+        q = model._module.posterior(torch.from_numpy(low_rank))
+    std = np.exp(q.log_variance.numpy() / 2)
     columns = model.active_components_ if output == "active" else np.arange(4)
     np.testing.assert_allclose(Recorder.seen["std"], std[:, columns], rtol=1e-5)
     np.testing.assert_allclose(Recorder.seen["codes"], model.transform(low_rank))
@@ -285,7 +286,7 @@ def test_deviations_are_those_of_draws(low_rank):
     many = x.repeat_interleave(20_000, 0)
     with torch.no_grad():
         noise = module.draw_noise(len(many), torch.Generator().manual_seed(0))
-        draws = module.reparametrise(*module.posterior(many), noise)
+        draws = module.posterior(many).sample(noise)
         spread = (draws - module.encode(many)).reshape(3, 20_000, 2).std(1)
         # Student's t with 2 A >= 7.3 degrees: the deviation of 20 000 draws is good to
         # 1 % or so.

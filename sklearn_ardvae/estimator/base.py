@@ -12,92 +12,75 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
+from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._sklearn_compat import CallbackSupportMixin, with_callbacks
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
-from ..randomness import derived_generator, draw_seed, seeded_global_rng
-from ..relevance import jacobian_weights, select_active
+from ..randomness import Stream, derived_generator, draw_seed, seeded_global_rng
+from ..relevance import jacobian_weights, rank_axes, select_active
 from ..training.batches import batch_rows
 from ..training.callbacks import ConvergenceMonitor, SklearnBridge, join_histories
 from ..training.devices import resolve_device
 from ..training.inference import in_batches, noise_variance
 from ..training.net import AutoencoderNet
-from .docstrings import fill_docstring
 from .fitted import FittedAutoencoderMixin
-from .parameters import SharedParameters, SharedParametersMixin
-from .persistence import PersistenceMixin
-from .validation import (
-    as_tensor,
-    check_range,
-    validate_rows,
-    warn_of_scale,
-)
+from .onnx import OnnxMixin
+from .parameters import AutoencoderParameters
+from .persistence import PersistenceMixin, defined_classes
+from .validation import as_tensor, check_range, validate_rows, warn_of_scale
 
-__all__ = ["BaseAutoencoder", "SharedParameters", "all_estimators"]
-
-# A stream of the fit's seed; the net has others.
-_JACOBIAN_ROWS = 10
+__all__ = ["BaseAutoencoder", "all_estimators"]
 
 
 class BaseAutoencoder(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     FittedAutoencoderMixin,
+    OnnxMixin,
     PersistenceMixin,
-    SharedParametersMixin,
+    AutoencoderParameters,
 ):
     """Base of all estimators.
 
-    A method states its ``_module_class``, what that takes (``_module_settings``) and
-    its parameters, and overrides the other hooks where it differs.
+    A method states its ``_module_class`` and its parameters; those that its module
+    declares as settings are passed on. It overrides the other hooks where it differs.
     """
 
     _module_class: ClassVar[type[AutoencoderModule]]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        fill_docstring(cls)
-        BaseAutoencoder._registry[cls.__name__] = cls
-
     # --- hooks for a method -----------------------------------------------------
 
     def _module_settings(self) -> dict[str, Any]:
-        """Return what `_module_class` takes besides networks and latent size."""
-        return {}
+        """Return the settings of `_module_class`: by default parameters, by name."""
+        params = self.get_params(deep=False)
+        declared = self._module_class.declared_settings()
+        return {name: params[name] for name in declared if name in params}
 
     def _outputs_per_component(self) -> int:
         """Return how many numbers the encoder puts out for each component."""
         return self._module_class.outputs_per_component
 
-    def _layer_sizes(self, name: str) -> list[int]:
-        """Return the layers in parameter `name`; None is `hidden_layer_sizes`."""
-        if getattr(self, name) is None:
-            name = "hidden_layer_sizes"
-        return check_layer_sizes(getattr(self, name), name)
+    def _relevance_rule(self) -> tuple[float, int]:
+        """Return the share that active axes exceed, and the rows it is taken at."""
+        return 0.99, 100
 
-    def _active_threshold(self) -> float:
-        """Return the share of the total relevance that active axes must exceed."""
-        return 0.99
-
-    def _n_jacobians(self) -> int:
-        """Return the number of rows at which the decoder's Jacobian is taken."""
-        return 100
-
-    def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
-        """Return the indices of the active axes, most relevant first."""
-        return select_active(relevance, self._active_threshold())
+    def _callbacks(self) -> list[tuple[str, Callback]]:
+        """Return what a method adds to the engine in `fit`."""
+        return []
 
     def _train_further(
         self, module: AutoencoderModule, net: AutoencoderNet, x: Tensor
     ) -> None:
         """Train what a method trains after the rest; `net` has trained `module`."""
 
-    def _method_attributes(self, module: AutoencoderModule) -> dict[str, Any]:
-        """Return fitted attributes that only this method has."""
-        return {}
+    def _layer_sizes(self, name: str) -> list[int]:
+        """Return the layers in parameter `name`; None is `hidden_layer_sizes`."""
+        if getattr(self, name) is None:
+            name = "hidden_layer_sizes"
+        return check_layer_sizes(getattr(self, name), name)
 
     # --- fitting ----------------------------------------------------------------
 
@@ -123,29 +106,33 @@ class BaseAutoencoder(
             If a parameter or X is unusable, or the loss becomes infinite or NaN.
         """
         self._validate_params()
-        go_on = self.warm_start and self.__sklearn_is_fitted__()
-        rows = validate_rows(self, X, reset=not go_on)
+        resume = self.warm_start and self.__sklearn_is_fitted__()
+        rows = validate_rows(self, X, reset=not resume)
         # scikit-learn's callbacks score on (X, y): an autoencoder's target is X.
-        told = {"estimator": self, "X": X, "y": X if y is None else y}
+        hook_arguments = {"estimator": self, "X": X, "y": X if y is None else y}
         context = self._init_callback_context(max_subtasks=self.max_iter)
-        context.call_on_fit_task_begin(**told)
+        context.call_on_fit_task_begin(**hook_arguments)
         monitor = ConvergenceMonitor(
             lr_patience=self.lr_patience,
             early_stopping=self.early_stopping,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
         )
-        bridge = SklearnBridge(context, told, self._snapshot)
+        bridge = SklearnBridge(context, hook_arguments, self._snapshot)
         net = self._train(
             rows,
-            go_on=go_on,
-            callbacks=[("report", bridge), ("convergence", monitor)],
+            resume=resume,
+            callbacks=[
+                *self._callbacks(),
+                ("report", bridge),
+                ("convergence", monitor),
+            ],
             max_epochs=self.max_iter,
             validation_fraction=self.validation_fraction,
         )
         monitor.warn_of(net, type(self).__name__)
         context.call_on_fit_task_end(
-            **told, reconstruction_attributes=lambda: vars(self).copy()
+            **hook_arguments, reconstruction_attributes=lambda: vars(self).copy()
         )
         return self
 
@@ -169,11 +156,11 @@ class BaseAutoencoder(
             The fitted estimator.
         """
         self._validate_params()
-        go_on = self.__sklearn_is_fitted__()
-        rows = validate_rows(self, X, reset=not go_on)
+        resume = self.__sklearn_is_fitted__()
+        rows = validate_rows(self, X, reset=not resume)
         self._train(
             rows,
-            go_on=go_on,
+            resume=resume,
             callbacks=[],
             max_epochs=1,
             validation_fraction=0.0,
@@ -182,46 +169,34 @@ class BaseAutoencoder(
         return self
 
     def _train(
-        self, rows: NDArray | Tensor, *, go_on: bool, callbacks: list, **settings: Any
+        self,
+        rows: NDArray | Tensor,
+        *,
+        resume: bool,
+        callbacks: list[tuple[str, Callback]],
+        **settings: Any,
     ) -> AutoencoderNet:
         """Train a new module, or the present one further, and describe the result."""
         data_device = rows.device if isinstance(rows, Tensor) else None
-        device = resolve_device(self.device, data_device)
-        x = as_tensor(rows, device)
-        if not go_on:
+        x = as_tensor(rows, resolve_device(self.device, data_device))
+        if not resume:
             self.__dict__.pop("_module", None)
-            self._seed, self.history_, self.n_iter_ = (
-                draw_seed(self.random_state),
-                {},
-                0,
-            )
+            self._seed = draw_seed(self.random_state)
+            self.history_, self.n_iter_ = {}, 0
         self._built_from = self.get_params(deep=False)
         module = self._build_module()
-        if go_on:
+        if resume:
             self._continue(module)
         check_range(x, self.likelihood, module.decoder)
         warn_of_scale(x)
-        net = AutoencoderNet(
-            module,
-            **{
-                "seed": self._seed,
-                "epochs_before": self.n_iter_,
-                "active_threshold": self._active_threshold(),
-                "batch_size": batch_rows(self.batch_size, len(x)),
-                "lr": self.learning_rate,
-                "device": str(device),
-                "verbose": self.verbose,
-                "callbacks": [*(self.callbacks or []), *callbacks],
-            }
-            | settings
-            | (self.skorch_params or {}),
-        ).initialize()
-        if go_on and self._optimizer_states is not None:
+        net = self._make_net(module, x, callbacks, settings).initialize()
+        if resume and self._optimizer_states is not None:
             net.resume_optimizers(self._optimizer_states)
-        net.partial_fit(x)
+        # The stages of a fit. What comes after training uses the weights it ended with.
+        net.train(x)
         net.finish(x)
         self._train_further(module, net, x)
-        vars(self).update(self._describe(module, net, x))
+        vars(self).update(self._fitted_state(module, net, x))
         if self.n_active_components_ == 0:
             warnings.warn(
                 f"{type(self).__name__} has no active component: the decoder ignores "
@@ -232,6 +207,27 @@ class BaseAutoencoder(
                 stacklevel=4,
             )
         return net
+
+    def _make_net(
+        self,
+        module: AutoencoderModule,
+        x: Tensor,
+        callbacks: list[tuple[str, Callback]],
+        settings: dict[str, Any],
+    ) -> AutoencoderNet:
+        """Return the engine; what the user says of it comes last, and so counts."""
+        defaults = {
+            "seed": self._seed,
+            "epochs_before": self.n_iter_,
+            "active_threshold": self._relevance_rule()[0],
+            "batch_size": batch_rows(self.batch_size, len(x)),
+            "lr": self.learning_rate,
+            "device": str(x.device),
+            "verbose": self.verbose,
+            "callbacks": [*(self.callbacks or []), *callbacks],
+        }
+        chosen = self.skorch_params or {}
+        return AutoencoderNet(module, **{**defaults, **settings, **chosen})
 
     def _continue(self, module: AutoencoderModule) -> None:
         """Give a new module the weights and state of the present one."""
@@ -246,46 +242,34 @@ class BaseAutoencoder(
 
     def _build_module(self) -> AutoencoderModule:
         """Return a module of initial weights that fits the data."""
-        likelihood = LIKELIHOODS[self.likelihood]()
-        n_outputs = self._outputs_per_component() * self.n_components
         with seeded_global_rng(self._seed):
-            encoder, decoder = build_networks(
+            networks = build_networks(
                 self.architecture,
                 shape=tuple(self.input_shape or (self.n_features_in_,)),
                 n_components=self.n_components,
-                n_outputs=n_outputs,
-                likelihood=likelihood,
+                n_outputs=self._outputs_per_component() * self.n_components,
+                likelihood=LIKELIHOODS[self.likelihood](),
                 hidden_layer_sizes=self.hidden_layer_sizes,
                 activation=self.activation,
             )
-            return self._module_class(
-                encoder,
-                decoder,
-                likelihood,
-                self.n_components,
-                **self._module_settings(),
-            )
+            return self._module_class(networks, **self._module_settings())
 
-    def _describe(
+    # --- the result -------------------------------------------------------------
+
+    def _fitted_state(
         self, module: AutoencoderModule, net: AutoencoderNet, x: Tensor
     ) -> dict[str, Any]:
-        """Return the fitted state of `module`, trained by `net` on rows `x`."""
+        """Return the fitted attributes of `module`, trained by `net` on rows `x`."""
         codes = in_batches(module.encode, x)
-        generator = derived_generator(self._seed, _JACOBIAN_ROWS, device=x.device)
-        picked = torch.randperm(len(x), generator=generator, device=x.device)
-        picked = picked[: self._n_jacobians()]
-        with torch.no_grad():
-            variance = module.component_variance(codes)
-        weights = jacobian_weights(module.decode, codes[picked], variance)
-        relevance = (weights * variance).cpu().double().numpy()
+        noise = noise_variance(module, net.error_rows_, self._seed)
+        relevance = self._relevance(module, codes)
         total = relevance.sum()
-        noise = noise_variance(module, net.test_rows_, self._seed)
+        host_codes = codes.cpu().double().numpy()
+        history = join_histories(self.history_, net.history)
         if _is_collapsed(total, noise * x.shape[1], x):
             active = np.empty(0, dtype=np.intp)
         else:
-            active = self._select_active(relevance, module)
-        host_codes = codes.cpu().double().numpy()
-        history = join_histories(self.history_, net.history)
+            active = self._active_axes(module, relevance)
         return {
             "_module": module,
             "_optimizer_states": net.optimizer_states(),
@@ -300,12 +284,32 @@ class BaseAutoencoder(
             "loss_curve_": history["train_loss"],
             "n_iter_": len(history["train_loss"]),
             "device_": str(x.device),
-            **self._method_attributes(module),
         }
+
+    def _relevance(self, module: AutoencoderModule, codes: Tensor) -> NDArray:
+        """Return the relevance of each axis, from the codes of all rows."""
+        generator = derived_generator(
+            self._seed, Stream.JACOBIAN_ROWS, device=codes.device
+        )
+        order = torch.randperm(len(codes), generator=generator, device=codes.device)
+        at = codes[order[: self._relevance_rule()[1]]]
+        with torch.no_grad():
+            variance = module.component_variance(codes)
+        weights = jacobian_weights(module.decode, at, variance)
+        return (weights * variance).cpu().double().numpy()
+
+    def _active_axes(self, module: AutoencoderModule, relevance: NDArray) -> NDArray:
+        """Return the axes that the method or their relevance keeps, best first."""
+        kept = module.is_active()
+        if kept is None:
+            return select_active(relevance, self._relevance_rule()[0])
+        return rank_axes(relevance, kept.cpu().numpy())
 
     def _snapshot(self, net: AutoencoderNet) -> dict[str, Any]:
         """Return the fitted state as if training ended now; it goes on meanwhile."""
-        return self._describe(copy.deepcopy(net.module_).eval(), net, net.data_)
+        module = copy.deepcopy(net.module_)
+        net.finish(net.data_, module)
+        return self._fitted_state(module, net, net.data_)
 
     # --- scikit-learn -----------------------------------------------------------
 
@@ -352,7 +356,9 @@ def all_estimators() -> list[tuple[str, type[BaseAutoencoder]]]:
     """
     package = __name__.partition(".")[0]
     return sorted(
-        (name, found)
-        for name, found in PersistenceMixin._registry.items()
-        if found is not BaseAutoencoder and found.__module__.startswith(f"{package}.")
+        (found.__name__, found)
+        for found in defined_classes(BaseAutoencoder)
+        if found.__module__.startswith(f"{package}.")
+        and found is not BaseAutoencoder
+        and not found.__name__.startswith("_")
     )

@@ -1,16 +1,57 @@
-"""Text that the docstrings of all estimators share, in one place."""
+"""Text that the docstrings of all estimators share, in one place.
+
+A docstring has ``%(name)s`` where the text belongs. Defaults are those of the class.
+"""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import re
-import textwrap
 
 __all__ = ["fill_docstring"]
 
-SHARED = {
-    "shared_parameters": """
+# The scale of a loss, said of every method that has it.
+_SQUARED_ERROR = """
+The squared error is a SUM over features without 1/2 (the Bernoulli likelihood puts the
+cross entropy in its place)
+"""
+
+_TRAINING_PARAMETERS = """
+max_iter : int, default=500
+    Most epochs of one call of `fit`.
+batch_size : int or "auto", default="auto"
+    Rows in a gradient step, >= 1. ``"auto"`` is a fortieth of the rows, but at
+    least 16 and at most 128.
+learning_rate : float, default=0.004
+    Of Adam at the start, > 0. For the papers' batch-normalised convolutions use
+    5e-4.
+lr_patience : int or None, default=10
+    The learning rate is halved after so many epochs in which the validation loss
+    has not improved by `tol`; None keeps it.
+validation_fraction : float, default=0.1
+    Share of the rows in [0, 1) that are set aside: for the learning rate, early
+    stopping and the error that is reported. With 0 the training loss takes their
+    place.
+early_stopping : bool, default=True
+    Whether to stop after `n_iter_no_change` epochs without improvement and restore
+    the weights of the lowest validation loss; otherwise `max_iter` epochs are run.
+n_iter_no_change : int, default=40
+    See `early_stopping`.
+tol : float, default=1e-4
+    A loss improves when it falls by this share of itself, >= 0.
+device : str, torch.device or None, default=None
+    Where to compute: None for the CPU (or the device of a tensor X), ``"auto"`` for
+    the accelerator if there is one, or a name such as ``"cuda:1"``.
+random_state : int, RandomState instance or None, default=None
+    Determines the initial weights, the split, the batches and all noise. Pass an
+    int for reproducible results across multiple function calls. See
+    :term:`Glossary <random_state>`.
+verbose : int, default=0
+    Whether to print a line for each epoch.
+"""
+
+_AUTOENCODER_PARAMETERS = """
 architecture : str or pair, default="mlp"
     The networks. ``"mlp"``: perceptrons with `hidden_layer_sizes`. A name: the
     network of a paper, ``"ardvae_mnist"`` (images of 32 x 32), ``"ardvae_celeba"``
@@ -35,49 +76,20 @@ input_shape : tuple of int, default=None
     (n_samples, \\*input_shape).
 likelihood : {"gaussian", "bernoulli"}, default="gaussian"
     Squared error, or cross entropy of data in [0, 1]; a sum over features.
-max_iter : int, default=500
-    Most epochs of one call of `fit`.
-batch_size : int or "auto", default="auto"
-    Rows in a gradient step, >= 1. ``"auto"`` is a fortieth of the rows, but at
-    least 16 and at most 128.
-learning_rate : float, default=0.004
-    Of Adam at the start, > 0. For the papers' batch-normalised convolutions use
-    5e-4.
-lr_patience : int or None, default=10
-    The learning rate is halved after so many epochs in which the validation loss
-    has not improved by `tol`; None keeps it.
-validation_fraction : float, default=0.1
-    Share of the rows in [0, 1) that are set aside: for the learning rate, early
-    stopping and `noise_variance_`. With 0 the training loss takes their place.
-early_stopping : bool, default=True
-    Whether to stop after `n_iter_no_change` epochs without improvement and restore
-    the weights of the lowest validation loss; otherwise `max_iter` epochs are run.
-n_iter_no_change : int, default=40
-    See `early_stopping`.
-tol : float, default=1e-4
-    A loss improves when it falls by this share of itself, >= 0.
 warm_start : bool, default=False
     Whether `fit` goes on from the present weights and state for another `max_iter`
     epochs.
-output_components : {"active", "all"}, default=%(output_components)s
+output_components : {"active", "all"}, default="active"
     What `transform` returns: the active components, most relevant first, or all
     `n_components` in their own order.
-device : str, torch.device or None, default=None
-    Where to compute: None for the CPU (or the device of a tensor X), ``"auto"`` for
-    the accelerator if there is one, or a name such as ``"cuda:1"``.
 skorch_params : dict, default=None
     Passed to ``skorch.NeuralNet`` last, for example
     ``{"optimizer__weight_decay": 1e-4}`` or ``{"compile": True}``.
 callbacks : list, default=None
     Skorch callbacks. For scikit-learn's own see `set_callbacks`.
-random_state : int, RandomState instance or None, default=None
-    Determines the initial weights, the split, the batches and all noise. Pass an
-    int for reproducible results across multiple function calls. See
-    :term:`Glossary <random_state>`.
-verbose : int, default=0
-    Whether to print a line for each epoch.
-""",
-    "shared_attributes": """
+"""
+
+_ATTRIBUTES = """
 n_active_components_ : int
     Number of latent dimensions that the data need.
 active_components_ : ndarray of int of shape (n_active_components_,)
@@ -106,7 +118,15 @@ n_features_in_ : int
 feature_names_in_ : ndarray of shape (n_features_in_,)
     Names of features seen during :term:`fit`. Defined only when X has feature names
     that are all strings.
-""",
+"""
+
+SHARED = {
+    "squared_error": f"{_SQUARED_ERROR.strip()} and a mean over the batch.",
+    "squared_error_and_kl": f"""{_SQUARED_ERROR.strip()}, the KL a SUM over latent axes;
+both are means over the batch.""",
+    "training_parameters": _TRAINING_PARAMETERS,
+    "shared_parameters": _AUTOENCODER_PARAMETERS + _TRAINING_PARAMETERS.lstrip(),
+    "shared_attributes": _ATTRIBUTES,
 }
 
 # What encoders put out, by the numbers for each component.
@@ -118,24 +138,19 @@ _OUTPUTS = {
 
 
 def fill_docstring(cls: type) -> None:
-    """Put the shared sections where ``%(name)s`` stands alone on a line."""
-    if not cls.__doc__ or "%(shared_" not in cls.__doc__:
+    """Put the shared text where ``%(name)s`` stands in the docstring of a class."""
+    if not cls.__doc__ or "%(" not in cls.__doc__:
         return
     doc = inspect.cleandoc(cls.__doc__)
     signature = inspect.signature(cls)
-    facts = {
-        "output_components": repr(
-            signature.parameters["output_components"].default
-        ).replace("'", '"'),
-        "outputs": _OUTPUTS[cls._module_class.outputs_per_component],
-    }
     for name, text in SHARED.items():
-        text = text.strip()
-        for fact, value in facts.items():
-            text = text.replace(f"%({fact})s", value)
-        text = _with_own_defaults(text, signature)
+        text = _with_own_defaults(text.strip(), signature)
         doc = doc.replace(f"%({name})s", text)
-    cls.__doc__ = textwrap.dedent(doc)
+    if "%(outputs)s" in doc:
+        doc = doc.replace(
+            "%(outputs)s", _OUTPUTS[cls._module_class.outputs_per_component]
+        )
+    cls.__doc__ = doc
 
 
 def _with_own_defaults(text: str, signature: inspect.Signature) -> str:
@@ -145,7 +160,7 @@ def _with_own_defaults(text: str, signature: inspect.Signature) -> str:
         parameter = signature.parameters.get(line["name"])
         if parameter is None or ast.literal_eval(line["stated"]) == parameter.default:
             return line[0]
-        return f"{line['start']}{parameter.default!r}"
+        return line["start"] + repr(parameter.default).replace("'", '"')
 
     pattern = r"^(?P<start>(?P<name>\w+) : .*default=)(?P<stated>.+)$"
     return re.sub(pattern, corrected, text, flags=re.MULTILINE)

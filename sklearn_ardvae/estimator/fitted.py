@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_scalar
 from torch import Tensor
 
-from ..density import check_density, draw_from_density, draw_gaussian
+from ..density import check_density, draw_from_density
+from ..nn.gaussian import covariance_root, draw_gaussian
 from ..nn.module import AutoencoderModule
 from ..nn.variational import VariationalModule
 from ..randomness import derived_generator, draw_seed
@@ -26,10 +27,25 @@ __all__ = ["FittedAutoencoderMixin"]
 class FittedAutoencoderMixin(TransformerMixin):
     """Uses the module that `BaseAutoencoder` trained, and what it says of its codes."""
 
+    n_active_components_: int
+    active_components_: NDArray[np.intp]
+    relevance_: NDArray[np.float32]
+    relevance_ratio_: NDArray[np.float32]
+    noise_variance_: float
+    n_iter_: int
+    history_: dict[str, list[float]]
+    loss_curve_: list[float]
+    device_: str
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
     _module: AutoencoderModule
     _code_mean: NDArray[np.float64]
     _code_covariance: NDArray[np.float64]
     _seed: int
+
+    #: What `sample` draws codes from where a user does not say.
+    _default_density: ClassVar[str] = "prior"
 
     # --- codes and reconstructions ----------------------------------------------
 
@@ -175,7 +191,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         n_samples: int = 1,
         random_state: int | np.random.RandomState | None = None,
         *,
-        density: Any = "prior",
+        density: Any = None,
         X: ArrayLike | None = None,
     ) -> NDArray[np.float32]:
         """Generate data: draw codes and return the mean of the data given them.
@@ -187,10 +203,12 @@ class FittedAutoencoderMixin(TransformerMixin):
         random_state : int, RandomState instance or None, default=None
             Pass an int for reproducible results across multiple function calls.
         density : {"prior", "gaussian", "gmm", "second_stage"} or estimator, \
-                default="prior"
-            What codes are drawn from. ``"prior"``: the method's own prior, on the
-            components that `transform` returns. ``"gaussian"``: a Gaussian with the
-            mean and covariance of the training codes. ``"gmm"``: a mixture of 10
+                default=None
+            What codes are drawn from; None is ``"prior"``, but ``"gaussian"`` for
+            `L0ARMVAE`, whose codes need not match its prior. ``"prior"``: the method's
+            own prior, on the components that `transform` returns. ``"gaussian"``: a
+            Gaussian with the mean and covariance of the training codes. ``"gmm"``: a
+            mixture of 10
             Gaussians fitted to the codes of `X`. ``"second_stage"``: a
             `SecondStageVAE` fitted to the codes of `X` and, where the method has a
             posterior, to its noise. An estimator with a ``sample`` method, such as
@@ -206,6 +224,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        density = self._default_density if density is None else density
         check_density(density)
         seed = draw_seed(random_state)
         columns = self._columns_out
@@ -215,10 +234,11 @@ class FittedAutoencoderMixin(TransformerMixin):
                 z = self._module.draw_prior(n_samples, generator)
             return self._decode(z.cpu().numpy()[:, columns], columns)
         if isinstance(density, str) and density == "gaussian":
-            mean = self._code_mean[columns]
+            mean = torch.from_numpy(self._code_mean[columns])
             covariance = self._code_covariance[np.ix_(columns, columns)]
-            z = draw_gaussian(mean, covariance, n_samples, seed)
-            return self._decode(z, columns)
+            root = covariance_root(torch.from_numpy(covariance))
+            z = draw_gaussian(mean, root, n_samples, derived_generator(seed))
+            return self._decode(z.numpy(), columns)
         codes = std = None
         if X is not None:
             x = self._rows(X)

@@ -1,16 +1,29 @@
-"""The parameters that every estimator shares, stated once.
+"""How estimators state their parameters, and those that all of them share.
 
-A leaf class writes ``**shared: Unpack[SharedParameters]`` in its ``__init__``; its
-signature then shows all of them, with their defaults, as scikit-learn and its users
-need it.
+A class states each parameter once, as ``name: type = default``: the type says what
+values it may have, to `_validate_params` and to type checkers; the constructor is that
+of a dataclass. After ``_: KW_ONLY`` parameters are given by name only. A changed
+default is the same line again in the class that changes it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable
+from dataclasses import KW_ONLY
 from numbers import Integral, Real
-from typing import Any, Literal, TypedDict
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 import numpy as np
 import torch
@@ -18,127 +31,174 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from .._sklearn_compat import Interval, StrOptions
-from ..nn.likelihoods import LIKELIHOODS
-from ..nn.networks import ACTIVATIONS, ARCHITECTURES
+from .._sklearn_compat import Interval, InvalidParameterError, RealNotInt, StrOptions
+from ..nn.architectures import ARCHITECTURES
+from ..nn.perceptrons import ACTIVATIONS
+from .docstrings import fill_docstring
 
-__all__ = ["SharedParameters", "SharedParametersMixin"]
+__all__ = [
+    "AutoencoderParameters",
+    "Count",
+    "LayerSizes",
+    "NonNegative",
+    "OpenShare",
+    "Parameters",
+    "Positive",
+    "ProperShare",
+    "Share",
+    "TrainingParameters",
+]
+
+# --- types of parameters ------------------------------------------------------------
+
+#: An integer >= 1.
+Count = Annotated[int, Interval(Integral, 1, None, closed="left")]
+#: A number >= 0.
+NonNegative = Annotated[float, Interval(Real, 0, None, closed="left")]
+#: A number > 0.
+Positive = Annotated[float, Interval(Real, 0, None, closed="neither")]
+#: A number in (0, 1].
+Share = Annotated[float, Interval(Real, 0, 1, closed="right")]
+#: A number in (0, 1), also where integers mean something else.
+OpenShare = Annotated[float, Interval(RealNotInt, 0, 1, closed="neither")]
+#: A number in [0, 1).
+ProperShare = Annotated[float, Interval(Real, 0, 1, closed="left")]
+#: Widths of hidden layers.
+LayerSizes = Annotated[
+    ArrayLike, "array-like", Interval(Integral, 1, None, closed="left")
+]
+
+Architecture = Annotated[
+    str | tuple[Any, Any], StrOptions({"mlp", *ARCHITECTURES}), tuple, list
+]
+Activation = Annotated[
+    str | Callable[[], nn.Module], StrOptions(set(ACTIVATIONS)), callable
+]
+RandomState = Annotated[int | np.random.RandomState | None, "random_state"]
 
 
-class SharedParameters(TypedDict, total=False):
-    """Keyword parameters that every estimator takes besides its own."""
+def constraints_of(annotation: Any) -> list[Any]:
+    """Return what scikit-learn's validation takes, from a type.
 
-    architecture: str | tuple[Any, Any]
-    hidden_layer_sizes: ArrayLike
-    activation: str | Callable[[], nn.Module]
-    input_shape: tuple[int, ...] | None
-    likelihood: Literal["gaussian", "bernoulli"]
-    max_iter: int
-    batch_size: int | Literal["auto"]
-    learning_rate: float
-    lr_patience: int | None
-    validation_fraction: float
-    early_stopping: bool
-    n_iter_no_change: int
-    tol: float
-    warm_start: bool
-    output_components: Literal["active", "all"]
-    device: str | torch.device | None
-    skorch_params: dict[str, Any] | None
-    callbacks: list | None
-    random_state: int | np.random.RandomState | None
-    verbose: int
+    Parameters
+    ----------
+    annotation : type
+        A union, ``Literal`` of strings, bool, None, a class, or ``Annotated`` with
+        the constraints themselves.
+    """
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return list(args[1:])
+    if origin in (Union, UnionType):
+        return [constraint for arg in args for constraint in constraints_of(arg)]
+    if origin is Literal:
+        return [StrOptions(set(args))]
+    if annotation is NoneType:
+        return [None]
+    return ["boolean"] if annotation is bool else [origin or annotation]
 
 
-class SharedParametersMixin(BaseEstimator):
-    """Stores the shared parameters and shows them in the signature of subclasses."""
+@dataclass_transform(eq_default=False)
+class Parameters(BaseEstimator):
+    """Base of classes that state their parameters as annotations.
 
-    _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "architecture": [StrOptions({"mlp", *ARCHITECTURES}), tuple, list],
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "activation": [StrOptions(set(ACTIVATIONS)), callable],
-        "input_shape": [tuple, list, None],
-        "likelihood": [StrOptions(set(LIKELIHOODS))],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "lr_patience": [Interval(Integral, 1, None, closed="left"), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "early_stopping": ["boolean"],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "output_components": [StrOptions({"active", "all"})],
-        "device": [str, torch.device, None],
-        "skorch_params": [dict, None],
-        "callbacks": [list, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    Class keywords change defaults of inherited parameters: ``class AAE(BaseAutoencoder,
+    max_iter=200)``. A subclass may also write an ``__init__`` of its own, as any
+    estimator does; with ``**kwargs`` for its parent, whose parameters its signature
+    then shows.
+    """
 
-    def __init__(
-        self,
-        n_components: int = 128,
-        *,
-        architecture: str | tuple[Any, Any] = "mlp",
-        hidden_layer_sizes: ArrayLike = (128, 128),
-        activation: str | Callable[[], nn.Module] = "silu",
-        input_shape: tuple[int, ...] | None = None,
-        likelihood: Literal["gaussian", "bernoulli"] = "gaussian",
-        max_iter: int = 500,
-        batch_size: int | Literal["auto"] = "auto",
-        learning_rate: float = 4e-3,
-        lr_patience: int | None = 10,
-        validation_fraction: float = 0.1,
-        early_stopping: bool = True,
-        n_iter_no_change: int = 40,
-        tol: float = 1e-4,
-        warm_start: bool = False,
-        output_components: Literal["active", "all"] = "active",
-        device: str | torch.device | None = None,
-        skorch_params: dict[str, Any] | None = None,
-        callbacks: list | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.architecture = architecture
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.input_shape = input_shape
-        self.likelihood = likelihood
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.lr_patience = lr_patience
-        self.validation_fraction = validation_fraction
-        self.early_stopping = early_stopping
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.output_components = output_components
-        self.device = device
-        self.skorch_params = skorch_params
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
+    _parameter_constraints: ClassVar[dict[str, list]] = {}
+    _has_own_init: ClassVar[bool] = False
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "__init__" not in vars(cls):
-            return
-        own = inspect.signature(cls.__init__).parameters.values()
-        own_names = {parameter.name for parameter in own}
-        inherited = inspect.signature(SharedParametersMixin.__init__).parameters
-        shown = [p for p in own if p.kind is not p.VAR_KEYWORD]
-        if len(shown) < len(own_names):
-            shown += [p for name, p in inherited.items() if name not in own_names]
-        shown.sort(key=lambda parameter: parameter.kind)
-        cls.__init__.__signature__ = inspect.Signature(shown)
+    def __init_subclass__(cls, **defaults: Any) -> None:
+        super().__init_subclass__()
+        stated = inspect.get_annotations(cls, eval_str=True)
+        if "__init__" in vars(cls):
+            cls._has_own_init = True
+        if cls._has_own_init and defaults:
+            raise TypeError(
+                f"{cls.__name__} has an __init__ of its own, which class keywords "
+                f"cannot change: give it the defaults {defaults}."
+            )
+        if not cls._has_own_init:
+            _change_defaults(cls, defaults)
+            dataclasses.dataclass(eq=False, repr=False)(cls)
+        cls.__init__.__signature__ = _shown_signature(cls)
+        cls._parameter_constraints = cls._parameter_constraints | {
+            name: constraints_of(annotation)
+            for name, annotation in stated.items()
+            if name in inspect.signature(cls).parameters
+        }
+        fill_docstring(cls)
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        for name, value in self.get_params(deep=False).items():
+            constraints = self._parameter_constraints.get(name, [])
+            numbers = [c for c in constraints if isinstance(c, Interval)]
+            # Python takes True for 1.
+            if numbers and isinstance(value, bool | np.bool_):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be "
+                    f"{' or '.join(map(str, numbers))}. Got {value!r} instead."
+                )
+
+
+def _change_defaults(cls: type[Parameters], defaults: dict[str, Any]) -> None:
+    """Make `cls` state inherited parameters again, with other defaults."""
+    inherited = getattr(cls, "__dataclass_fields__", {})
+    for name, default in defaults.items():
+        if name not in inherited:
+            raise TypeError(f"{cls.__name__} inherits no parameter {name!r} to change.")
+        cls.__annotations__[name] = inherited[name].type
+        kw_only = inherited[name].kw_only
+        setattr(cls, name, dataclasses.field(default=default, kw_only=kw_only))
+
+
+def _shown_signature(cls: type[Parameters]) -> inspect.Signature:
+    """Return the signature of a constructor: own parameters, then inherited ones."""
+    own = inspect.signature(cls.__init__).parameters
+    inherited = inspect.signature(super(cls, cls).__init__).parameters
+    takes_more = any(p.kind is p.VAR_KEYWORD for p in own.values())
+    shown = [p for name, p in own.items() if p.kind is not p.VAR_KEYWORD]
+    if takes_more:
+        shown += [p for name, p in inherited.items() if name not in own]
+    places = {name: i for i, name in enumerate(inherited) if not takes_more}
+    shown.sort(
+        key=lambda p: (p.kind, p.kind is p.KEYWORD_ONLY and places.get(p.name, 0))
+    )
+    return inspect.Signature(shown)
+
+
+class TrainingParameters(Parameters):
+    """How a network is trained; of everything that trains one."""
+
+    _: KW_ONLY
+    max_iter: Count = 500
+    batch_size: Literal["auto"] | Count = "auto"
+    learning_rate: Positive = 4e-3
+    lr_patience: Count | None = 10
+    validation_fraction: ProperShare = 0.1
+    early_stopping: bool = True
+    n_iter_no_change: Count = 40
+    tol: NonNegative = 1e-4
+    device: str | torch.device | None = None
+    random_state: RandomState = None
+    verbose: Annotated[int, "verbose"] = 0
+
+
+class AutoencoderParameters(TrainingParameters):
+    """What every autoencoder takes besides the parameters of its method."""
+
+    n_components: Count = 128
+    _: KW_ONLY
+    architecture: Architecture = "mlp"
+    hidden_layer_sizes: LayerSizes = (128, 128)
+    activation: Activation = "silu"
+    input_shape: tuple[int, ...] | list[int] | None = None
+    likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
+    warm_start: bool = False
+    output_components: Literal["active", "all"] = "active"
+    skorch_params: dict[str, Any] | None = None
+    callbacks: list | None = None

@@ -7,18 +7,18 @@ that are defined, and its module rebuilt from its parameters.
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from os import PathLike
-from types import ModuleType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
-__all__ = ["PersistenceMixin"]
+from .optional import optional_module
+
+__all__ = ["PersistenceMixin", "defined_classes"]
 
 _FORMAT_VERSION = 1
 _HEADER = "sklearn_ardvae"
@@ -27,17 +27,11 @@ _NOT_SAVED = ("_module", "_optimizer_states", "_skl_callbacks", "_callback_fit_c
 
 
 class PersistenceMixin:
-    """``save``, ``load``, ``to_onnx`` and light pickles for estimators.
+    """``save``, ``load`` and light pickles for estimators.
 
     The estimator has a fitted torch module in ``_module``, the parameters it was built
     from in ``_built_from``, and ``_build_module`` to make it anew.
     """
-
-    _registry: ClassVar[dict[str, type]] = {}
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        PersistenceMixin._registry[cls.__name__] = cls
 
     def save(self, path: str | PathLike) -> None:
         """Write the fitted model to one file, without pickle.
@@ -55,7 +49,7 @@ class PersistenceMixin:
             If the package safetensors is missing.
         """
         check_is_fitted(self)
-        safetensors = _optional("safetensors.numpy", "save")
+        safetensors = optional_module("safetensors.numpy", "save")
         arrays = {f"module.{k}": v for k, v in _arrays_of(self._module).items()}
         params = self.get_params(deep=False)
         header: dict[str, Any] = {
@@ -107,12 +101,13 @@ class PersistenceMixin:
             If the package safetensors is missing.
         """
         header, arrays = _read(path)
-        saved_class = cls._registry.get(header["class"])
-        if saved_class is None or not issubclass(saved_class, cls):
+        named = [c for c in defined_classes(cls) if c.__name__ == header["class"]]
+        if not named:
             raise ValueError(
                 f"{path} holds a model of class {header['class']}, not {cls.__name__}; "
                 "load it with that class, defined or imported before."
             )
+        saved_class = named[-1]
         built_from, current = header["built_from"], header["params"]
         missing = {name for name in built_from if not _is_known(built_from[name])}
         missing |= {name for name in current if not _is_known(current[name])}
@@ -135,49 +130,6 @@ class PersistenceMixin:
         estimator._adopt(weights)
         estimator._move_to(device)
         return estimator
-
-    def to_onnx(
-        self, path: str | PathLike, *, part: Literal["encoder", "decoder"] = "encoder"
-    ) -> None:
-        """Write `transform` or `inverse_transform` as an ONNX model.
-
-        Parameters
-        ----------
-        path : path-like
-            The file.
-        part : {"encoder", "decoder"}, default="encoder"
-            ``"encoder"`` maps input ``X`` to output ``codes``, what `transform`
-            returns; ``"decoder"`` maps input ``codes`` to output ``X``. The number of
-            rows is free.
-
-        Raises
-        ------
-        ImportError
-            If the packages onnx and onnxscript are missing.
-        """
-        check_is_fitted(self)
-        if part not in ("encoder", "decoder"):
-            raise ValueError(f"part must be 'encoder' or 'decoder'; got {part!r}.")
-        _optional("onnxscript", "onnx")
-        columns = torch.as_tensor(np.array(self._columns_out))
-        if part == "encoder":
-            network = _Encoder(self._module, columns)
-            example, names = torch.zeros(2, self.n_features_in_), ("X", "codes")
-        else:
-            fill = torch.as_tensor(self._code_mean, dtype=torch.float32)
-            network = _Decoder(self._module, columns, fill)
-            example, names = torch.zeros(2, len(columns)), ("codes", "X")
-        torch.onnx.export(
-            network.to("cpu").eval(),
-            (example,),
-            path,
-            dynamo=True,
-            verbose=False,
-            input_names=[names[0]],
-            output_names=[names[1]],
-            dynamic_shapes=({0: torch.export.Dim("n_samples")},),
-        )
-        self._module.to(self._device)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return state that holds arrays, and nothing of torch or skorch."""
@@ -204,49 +156,20 @@ class PersistenceMixin:
         self._module, self._optimizer_states = module.eval(), None
 
 
-class _Encoder(nn.Module):
-    """What `transform` does, for export."""
-
-    def __init__(self, module: nn.Module, columns: Tensor) -> None:
-        super().__init__()
-        self.module = module
-        self.register_buffer("columns", columns)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.module.encode(x).index_select(1, self.columns)
-
-
-class _Decoder(nn.Module):
-    """What `inverse_transform` does, for export."""
-
-    def __init__(self, module: nn.Module, columns: Tensor, fill: Tensor) -> None:
-        super().__init__()
-        self.module = module
-        # Codes times a selection, plus the means of the components left out.
-        selection = torch.zeros(len(columns), len(fill))
-        selection[torch.arange(len(columns)), columns] = 1.0
-        self.register_buffer("selection", selection)
-        self.register_buffer("fill", fill.index_fill(0, columns, 0.0))
-
-    def forward(self, codes: Tensor) -> Tensor:
-        return self.module.decode(codes @ self.selection + self.fill)
+def defined_classes(cls: type) -> list[type]:
+    """Return `cls` and all classes that are derived from it, in order of definition."""
+    below = (
+        found for child in cls.__subclasses__() for found in defined_classes(child)
+    )
+    return list(dict.fromkeys([cls, *below]))
 
 
 def _arrays_of(module: nn.Module) -> dict[str, NDArray]:
     return {k: v.detach().cpu().numpy() for k, v in module.state_dict().items()}
 
 
-def _optional(module: str, extra: str) -> ModuleType:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"{error}. Install it with: pip install sklearn_ardvae[{extra}]"
-        ) from error
-
-
 def _read(path: str | PathLike) -> tuple[dict[str, Any], dict[str, NDArray]]:
-    safetensors = _optional("safetensors", "save")
+    safetensors = optional_module("safetensors", "save")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -6,20 +6,17 @@ Makhzani, Shlens, Jaitly, Goodfellow, Frey: "Adversarial Autoencoders", 2015, ar
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY
+from typing import Any, Literal
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import LayerSizes, NonNegative, Positive
 from ..nn.critics import discriminator_loss, generator_loss, make_critic
-from ..nn.likelihoods import Likelihood
 from ..nn.module import AutoencoderModule, LossTerms, Noise, Phase
-from ..nn.variational import LOG_VARIANCE_RANGE
+from ..nn.posteriors import GaussianPosterior
 
 __all__ = ["AAE"]
 
@@ -29,7 +26,7 @@ class AAEModule(AutoencoderModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components
+    networks
         As for `AutoencoderModule`; with `gaussian` the encoder puts out means, then
         log variances.
     critic : nn.Module
@@ -41,40 +38,24 @@ class AAEModule(AutoencoderModule):
         that of the reconstruction phase.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        *,
-        critic: nn.Module,
-        gaussian: bool,
-        adversarial_weight: float,
-        critic_rate: float,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components)
-        self.critic = critic
-        self.gaussian = gaussian
-        self.adversarial_weight = adversarial_weight
-        self.critic_rate = critic_rate
+    critic: nn.Module
+    gaussian: bool
+    adversarial_weight: float
+    critic_rate: float
+
+    def posterior(self, x: Tensor) -> GaussianPosterior:
+        """Return the posterior of each row, where codes are drawn."""
+        return GaussianPosterior.of(*self.encoder(x).chunk(2, dim=1))
 
     def encode(self, x: Tensor) -> Tensor:
-        return self.encoder(x)[:, : self.n_components]
+        return self.posterior(x).mean if self.gaussian else self.encoder(x)
 
     def code_std(self, x: Tensor) -> Tensor:
-        if not self.gaussian:
-            return super().code_std(x)
-        log_variance = self.encoder(x)[:, self.n_components :]
-        return torch.exp(0.5 * F.hardtanh(log_variance, *LOG_VARIANCE_RANGE))
+        return self.posterior(x).std if self.gaussian else super().code_std(x)
 
     def draw_code(self, x: Tensor, noise: Noise) -> Tensor:
         """Return z: the code, or the draw of the posterior that `noise` stands for."""
-        if not self.gaussian:
-            return self.encoder(x)
-        mean, log_variance = self.encoder(x).chunk(2, dim=1)
-        log_variance = F.hardtanh(log_variance, *LOG_VARIANCE_RANGE)
-        return torch.addcmul(mean, torch.exp(0.5 * log_variance), noise)
+        return self.posterior(x).sample(noise) if self.gaussian else self.encoder(x)
 
     def draw_noise(self, n_rows: int, generator: torch.Generator) -> Noise:
         return self.draw_prior(n_rows, generator) if self.gaussian else None
@@ -105,7 +86,7 @@ class AAEModule(AutoencoderModule):
         ]
 
     def loss(self, x: Tensor, noise: Noise) -> LossTerms:
-        output = self.decoder(self.draw_code(x, noise))
+        output = self.output(self.draw_code(x, noise))
         return LossTerms(self.likelihood.reconstruction(x, output).mean())
 
     def draw_critic_noise(
@@ -123,7 +104,13 @@ class AAEModule(AutoencoderModule):
         return LossTerms(generator_loss(self.critic(self.draw_code(x, noise))))
 
 
-class AAE(BaseAutoencoder):
+class AAE(
+    BaseAutoencoder,
+    output_components="all",
+    max_iter=200,
+    lr_patience=None,
+    early_stopping=False,
+):
     r"""Autoencoder whose codes a discriminator presses towards a standard normal.
 
     With z the code, :math:`\epsilon \sim N(0, I)` and the discriminator's logit h,
@@ -207,53 +194,19 @@ class AAE(BaseAutoencoder):
 
     _module_class = AAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "posterior": [StrOptions({"deterministic", "gaussian"})],
-        "adversarial_weight": [Interval(Real, 0, None, closed="left")],
-        "critic_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-            None,
-        ],
-        "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        adversarial_weight: float = 0.2,
-        *,
-        posterior: Literal["deterministic", "gaussian"] = "deterministic",
-        critic_layer_sizes: ArrayLike | None = None,
-        critic_learning_rate: float = 1e-3,
-        max_iter: int = 200,
-        lr_patience: int | None = None,
-        early_stopping: bool = False,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(
-            n_components,
-            max_iter=max_iter,
-            lr_patience=lr_patience,
-            early_stopping=early_stopping,
-            output_components=output_components,
-            **shared,
-        )
-        self.adversarial_weight = adversarial_weight
-        self.posterior = posterior
-        self.critic_layer_sizes = critic_layer_sizes
-        self.critic_learning_rate = critic_learning_rate
+    adversarial_weight: NonNegative = 0.2
+    _: KW_ONLY
+    posterior: Literal["deterministic", "gaussian"] = "deterministic"
+    critic_layer_sizes: LayerSizes | None = None
+    critic_learning_rate: Positive = 1e-3
 
     def _outputs_per_component(self) -> int:
         return 2 if self.posterior == "gaussian" else 1
 
     def _module_settings(self) -> dict[str, Any]:
         sizes = self._layer_sizes("critic_layer_sizes")
-        return {
+        return super()._module_settings() | {
             "critic": make_critic(self.n_components, sizes),
             "gaussian": self.posterior == "gaussian",
-            "adversarial_weight": self.adversarial_weight,
             "critic_rate": self.critic_learning_rate / self.learning_rate,
         }

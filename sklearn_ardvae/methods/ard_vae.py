@@ -6,21 +6,22 @@ Dimensions of Variational Autoencoders", arXiv 2501.10901.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from numbers import Integral, Real
-from typing import Any, Literal, Unpack
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted, check_scalar
-from torch import Tensor, nn
+from torch import Tensor
 
-from .._sklearn_compat import Interval, RealNotInt, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
-from ..nn.divergences import gaussian_kl, normal_entropy, student_t_log_density
-from ..nn.likelihoods import Likelihood
-from ..nn.module import EpochStart, HeldOut
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import Count, NonNegative, OpenShare, Share
+from ..nn.divergences import normal_entropy, student_t_log_density
+from ..nn.module import EpochStart, HeldOut, Networks
+from ..nn.posteriors import GaussianPosterior
 from ..nn.variational import VariationalModule
 
 __all__ = ["ARDVAE"]
@@ -44,7 +45,7 @@ class ARDVAEModule(VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, beta
+    networks, beta
         As for `VariationalModule`.
     prior : {"gaussian", "student_t"}
         N(0, b/a), or the marginal over the precision, Student's t with 2a degrees
@@ -53,19 +54,11 @@ class ARDVAEModule(VariationalModule):
         How many rows estimate the prior, and how often they are drawn.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        beta: float,
-        prior: str,
-        held_out: HeldOut,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, beta)
-        self.prior = prior
-        self.held_out = held_out
+    prior: str
+    held_out: HeldOut
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
         self.register_buffer("prior_shape", torch.tensor(0.5))
 
     def start_epoch(self, epoch: EpochStart) -> None:
@@ -91,30 +84,31 @@ class ARDVAEModule(VariationalModule):
         rate_0 = shape_0 * self.prior_variance
         sum_of_squares = torch.zeros_like(self.prior_variance)
         for rows in x.split(_ENCODE_ROWS):
-            z = self.reparametrise(
-                *self.posterior(rows), self.draw_noise(len(rows), generator)
-            )
+            z = self.posterior(rows).sample(self.draw_noise(len(rows), generator))
             sum_of_squares += z.square().sum(0)
         shape = shape_0 + len(x) / 2
         rate = rate_0 + sum_of_squares / 2
         self.prior_shape.copy_(shape)
         self.prior_variance.copy_((rate / shape).clamp_min(_VARIANCE_FLOOR))
 
-    def finish(self, x: Tensor, generator: torch.Generator) -> None:
+    def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Bring the prior up to the weights that training ended with.
 
         Nothing is trained on it any more: all rows may help, up to the paper's 10 000.
+        In a stream it remembers earlier pieces, and stays.
         """
+        if streaming:
+            return
         order = torch.randperm(len(x), generator=generator, device=x.device)
         rows = x[order[:_PAPER_PRIOR_SAMPLES]]
         self.update_prior(rows, generator, torch.zeros_like(self.prior_shape))
 
-    def kl(self, mean: Tensor, log_variance: Tensor, z: Tensor) -> Tensor:
+    def kl(self, q: GaussianPosterior, z: Tensor) -> Tensor:
         """Eq. 17 with log variances; for Student's t, one sample of eq. 16's KL."""
         if self.prior == "gaussian":
-            return gaussian_kl(mean, log_variance, self.prior_variance)
+            return q.kl(self.prior_variance)
         log_prior = student_t_log_density(z, 2 * self.prior_shape, self.prior_variance)
-        return -(normal_entropy(log_variance) + log_prior).sum(1)
+        return -(normal_entropy(q.log_variance) + log_prior).sum(1)
 
     def component_variance(self, codes: Tensor) -> Tensor:
         return self.prior_variance
@@ -141,9 +135,7 @@ class ARDVAE(BaseAutoencoder):
         \sum_{l=1}^L \tfrac12 \left( \log\hat\sigma_l^2 - \log\sigma_{il}^2
         + \frac{\mu_{il}^2 + \sigma_{il}^2}{\hat\sigma_l^2} - 1 \right) \right]
 
-    The squared error is a SUM over features without 1/2 (the Bernoulli likelihood
-    puts the cross entropy in its place), the KL a SUM over latent axes; both are
-    means over the batch. The guide is docs/ardvae.md.
+    %(squared_error_and_kl)s The guide is docs/ardvae.md.
 
     Parameters
     ----------
@@ -224,71 +216,37 @@ class ARDVAE(BaseAutoencoder):
 
     _module_class = ARDVAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "prior": [StrOptions({"gaussian", "student_t"})],
-        "prior_update_every": [Interval(Integral, 1, None, closed="left")],
-        "prior_samples": [
-            StrOptions({"auto", "all"}),
-            Interval(Integral, 1, None, closed="left"),
-            Interval(RealNotInt, 0, 1, closed="neither"),
-        ],
-        "relevance_threshold": [Interval(Real, 0, 1, closed="right")],
-        "relevance_samples": [Interval(Integral, 1, None, closed="left")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        beta: float = 0.05,
-        *,
-        prior: Literal["gaussian", "student_t"] = "gaussian",
-        prior_update_every: int = 1,
-        prior_samples: Literal["auto", "all"] | int | float = "auto",
-        relevance_threshold: float = 0.99,
-        relevance_samples: int = 100,
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, **shared)
-        self.beta = beta
-        self.prior = prior
-        self.prior_update_every = prior_update_every
-        self.prior_samples = prior_samples
-        self.relevance_threshold = relevance_threshold
-        self.relevance_samples = relevance_samples
+    beta: NonNegative = 0.05
+    _: KW_ONLY
+    prior: Literal["gaussian", "student_t"] = "gaussian"
+    prior_update_every: Count = 1
+    prior_samples: Literal["auto", "all"] | Count | OpenShare = "auto"
+    relevance_threshold: Share = 0.99
+    relevance_samples: Count = 100
 
     def _module_settings(self) -> dict[str, Any]:
-        return {
-            "beta": self.beta,
-            "prior": self.prior,
-            "held_out": HeldOut(
-                self._n_prior_samples,
-                every=self.prior_update_every,
-                shared=self.prior_samples == "all",
-            ),
-        }
+        return super()._module_settings() | {"held_out": self._held_out()}
 
-    def _n_prior_samples(self, n_rows: int) -> int:
+    def _held_out(self) -> HeldOut:
+        every = self.prior_update_every
         if self.prior_samples == "auto":
-            return min(_PAPER_PRIOR_SAMPLES, round(0.2 * n_rows))
+            return HeldOut(share=0.2, most=_PAPER_PRIOR_SAMPLES, every=every)
         if self.prior_samples == "all":
-            return n_rows
+            return HeldOut(every=every, withheld=False)
         if isinstance(self.prior_samples, Integral):
-            return min(self.prior_samples, n_rows)
-        return max(1, round(self.prior_samples * n_rows))
+            return HeldOut(most=self.prior_samples, every=every)
+        return HeldOut(share=self.prior_samples, every=every)
 
-    def _active_threshold(self) -> float:
-        return self.relevance_threshold
+    def _relevance_rule(self) -> tuple[float, int]:
+        return self.relevance_threshold, self.relevance_samples
 
-    def _n_jacobians(self) -> int:
-        return self.relevance_samples
+    @property
+    def prior_variance_(self) -> NDArray[np.float32]:
+        return self._module.prior_variance.cpu().numpy().copy()
 
-    def _method_attributes(self, module: ARDVAEModule) -> dict[str, Any]:
-        return {
-            "prior_variance_": module.prior_variance.cpu().numpy().copy(),
-            "prior_shape_": module.prior_shape.item(),
-        }
+    @property
+    def prior_shape_(self) -> float:
+        return self._module.prior_shape.item()
 
     def prior_variance_interval(self, confidence: float = 0.95) -> NDArray:
         r"""Return a central posterior interval of each axis' prior variance.

@@ -6,16 +6,15 @@ lecture notes, 2011. All three are baselines of the VRRAE paper, arXiv 2505.0945
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import NonNegative, OpenShare
 from ..nn.deterministic import DeterministicModule
-from ..nn.likelihoods import Likelihood
 from ..nn.module import Noise
 
 __all__ = ["Autoencoder", "ContractiveAE", "SparseAE"]
@@ -24,13 +23,12 @@ __all__ = ["Autoencoder", "ContractiveAE", "SparseAE"]
 _SMALLEST_RATE = 1e-6
 
 
-class Autoencoder(BaseAutoencoder):
+class Autoencoder(BaseAutoencoder, output_components="all"):
     r"""Plain autoencoder.
 
     .. math:: \text{loss} = \frac1B \sum_{i=1}^B \|x_i - \hat x_i\|^2
 
-    The squared error is a SUM over features without 1/2 (the Bernoulli likelihood
-    puts the cross entropy in its place) and a mean over the batch. With
+    %(squared_error)s With
     `n_components` near the number of dimensions of the data it is the "diabolo"
     autoencoder of the VRRAE paper, with many more the "long" one.
 
@@ -66,43 +64,23 @@ class Autoencoder(BaseAutoencoder):
 
     _module_class = DeterministicModule
 
-    def __init__(
-        self,
-        n_components: int = 128,
-        *,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-
 
 class ContractiveModule(DeterministicModule):
     """The penalty of `ContractiveAE`.
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, penalty_weight
+    networks, penalty_weight
         As for `DeterministicModule`.
     estimator : {"exact", "hutchinson"}
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        penalty_weight: float,
-        estimator: str,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, penalty_weight)
-        self.estimator = estimator
+    estimator: str
 
     def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor | None:
         if self.estimator == "exact":
             return None
-        shape = (n_rows, self.n_components)
-        return torch.randn(shape, generator=generator, device=generator.device)
+        return self.standard_normal(n_rows, generator)
 
     def penalty(self, x: Tensor, z: Tensor, output: Tensor, noise: Noise) -> Tensor:
         """Return the mean squared Frobenius norm of the encoder's Jacobian."""
@@ -122,7 +100,7 @@ class ContractiveModule(DeterministicModule):
         return torch.eye(self.n_components, dtype=z.dtype, device=z.device)
 
 
-class ContractiveAE(BaseAutoencoder):
+class ContractiveAE(BaseAutoencoder, output_components="all"):
     r"""Autoencoder whose codes change little with the data.
 
     .. math::
@@ -176,30 +154,9 @@ class ContractiveAE(BaseAutoencoder):
 
     _module_class = ContractiveModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "penalty_weight": [Interval(Real, 0, None, closed="left")],
-        "estimator": [StrOptions({"hutchinson", "exact"})],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        penalty_weight: float = 1e-3,
-        *,
-        estimator: Literal["hutchinson", "exact"] = "hutchinson",
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.penalty_weight = penalty_weight
-        self.estimator = estimator
-
-    def _module_settings(self) -> dict[str, Any]:
-        return {
-            "penalty_weight": self.penalty_weight,
-            "estimator": self.estimator,
-        }
+    penalty_weight: NonNegative = 1e-3
+    _: KW_ONLY
+    estimator: Literal["hutchinson", "exact"] = "hutchinson"
 
 
 class SparseModule(DeterministicModule):
@@ -207,26 +164,15 @@ class SparseModule(DeterministicModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, penalty_weight
+    networks, penalty_weight
         As for `DeterministicModule`.
     kind : {"kl", "l1"}
     rate : float
         The mean activation that "kl" wants.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        penalty_weight: float,
-        kind: str,
-        rate: float,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, penalty_weight)
-        self.kind = kind
-        self.rate = rate
+    kind: str
+    rate: float
 
     def encode(self, x: Tensor) -> Tensor:
         z = self.encoder(x)
@@ -242,7 +188,7 @@ class SparseModule(DeterministicModule):
         return (on + off).sum()
 
 
-class SparseAE(BaseAutoencoder):
+class SparseAE(BaseAutoencoder, output_components="all"):
     r"""Autoencoder of which few latent units are on at a time.
 
     .. math::
@@ -297,31 +243,10 @@ class SparseAE(BaseAutoencoder):
 
     _module_class = SparseModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "penalty_weight": [Interval(Real, 0, None, closed="left")],
-        "penalty": [StrOptions({"kl", "l1"})],
-        "rate": [Interval(Real, 0, 1, closed="neither")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        penalty_weight: float = 1.0,
-        *,
-        penalty: Literal["kl", "l1"] = "kl",
-        rate: float = 0.05,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.penalty_weight = penalty_weight
-        self.penalty = penalty
-        self.rate = rate
+    penalty_weight: NonNegative = 1.0
+    _: KW_ONLY
+    penalty: Literal["kl", "l1"] = "kl"
+    rate: OpenShare = 0.05
 
     def _module_settings(self) -> dict[str, Any]:
-        return {
-            "penalty_weight": self.penalty_weight,
-            "kind": self.penalty,
-            "rate": self.rate,
-        }
+        return super()._module_settings() | {"kind": self.penalty}

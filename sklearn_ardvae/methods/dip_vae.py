@@ -6,16 +6,16 @@ from Unlabeled Observations", ICLR 2018, arXiv 1711.00848.
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
-from ..nn.likelihoods import Likelihood
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import NonNegative
 from ..nn.module import LossTerms
+from ..nn.posteriors import GaussianPosterior
 from ..nn.variational import VariationalModule
 
 __all__ = ["DIPVAE"]
@@ -26,35 +26,22 @@ class DIPVAEModule(VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, beta
+    networks, beta
         As for `VariationalModule`.
     kind : {"i", "ii"}
         Covariance of the posterior means, or of posterior samples.
     off_diagonal_weight, diagonal_weight : float
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        beta: float,
-        *,
-        kind: str,
-        off_diagonal_weight: float,
-        diagonal_weight: float,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, beta)
-        self.kind = kind
-        self.off_diagonal_weight = off_diagonal_weight
-        self.diagonal_weight = diagonal_weight
+    kind: str
+    off_diagonal_weight: float
+    diagonal_weight: float
 
-    def covariance(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+    def covariance(self, q: GaussianPosterior) -> Tensor:
         """Return the covariance of the batch's codes, shape (L, L), divided by B."""
-        covariance = torch.cov(mean.T, correction=0).reshape(mean.shape[1], -1)
+        covariance = torch.cov(q.mean.T, correction=0).reshape(q.mean.shape[1], -1)
         if self.kind == "ii":
-            covariance = covariance + log_variance.exp().mean(0).diag()
+            covariance = covariance + q.log_variance.exp().mean(0).diag()
         return covariance
 
     def penalty(self, covariance: Tensor) -> Tensor:
@@ -66,19 +53,12 @@ class DIPVAEModule(VariationalModule):
             + self.diagonal_weight * (diagonal - 1.0).square().sum()
         )
 
-    def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
-        mean, log_variance = self.posterior(x)
-        z = self.reparametrise(mean, log_variance, noise)
-        reconstruction = self.likelihood.reconstruction(x, self.decoder(z)).mean()
-        kl = self.kl(mean, log_variance, z).mean()
-        penalty = self.penalty(self.covariance(mean, log_variance))
-        return LossTerms(
-            torch.add(reconstruction, kl, alpha=self.beta) + penalty,
-            {"reconstruction": reconstruction, "kl": kl, "penalty": penalty},
-        )
+    def regulariser(self, q: GaussianPosterior, z: Tensor) -> LossTerms:
+        penalty = self.penalty(self.covariance(q))
+        return LossTerms(penalty, {"penalty": penalty})
 
 
-class DIPVAE(BaseAutoencoder):
+class DIPVAE(BaseAutoencoder, output_components="all"):
     r"""VAE with a penalty on correlated latent axes ("disentangled inferred prior").
 
     .. math::
@@ -142,39 +122,15 @@ class DIPVAE(BaseAutoencoder):
 
     _module_class = DIPVAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "kind": [StrOptions({"i", "ii"})],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "off_diagonal_weight": [Interval(Real, 0, None, closed="left")],
-        "diagonal_weight": [Interval(Real, 0, None, closed="left"), None],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        kind: Literal["i", "ii"] = "ii",
-        *,
-        beta: float = 0.1,
-        off_diagonal_weight: float = 1.0,
-        diagonal_weight: float | None = None,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.kind = kind
-        self.beta = beta
-        self.off_diagonal_weight = off_diagonal_weight
-        self.diagonal_weight = diagonal_weight
+    kind: Literal["i", "ii"] = "ii"
+    _: KW_ONLY
+    beta: NonNegative = 0.1
+    off_diagonal_weight: NonNegative = 1.0
+    diagonal_weight: NonNegative | None = None
 
     def _module_settings(self) -> dict[str, Any]:
-        diagonal_weight = self.diagonal_weight
-        if diagonal_weight is None:
+        settings = super()._module_settings()
+        if self.diagonal_weight is None:
             factor = 10.0 if self.kind == "i" else 1.0
-            diagonal_weight = factor * self.off_diagonal_weight
-        return {
-            "beta": self.beta,
-            "kind": self.kind,
-            "off_diagonal_weight": self.off_diagonal_weight,
-            "diagonal_weight": diagonal_weight,
-        }
+            settings["diagonal_weight"] = factor * self.off_diagonal_weight
+        return settings

@@ -5,19 +5,18 @@ Kim, Mnih: "Disentangling by Factorising", ICML 2018, arXiv 1802.05983.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from functools import partial
-from numbers import Integral, Real
-from typing import Any, Literal, Unpack
+from typing import Any
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from .._sklearn_compat import Interval
-from ..estimator.base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import LayerSizes, NonNegative, Positive
 from ..nn.critics import discriminator_loss, make_critic
-from ..nn.likelihoods import Likelihood
 from ..nn.module import LossTerms, Phase
+from ..nn.posteriors import Posterior
 from ..nn.variational import VariationalModule
 
 __all__ = ["FactorVAE"]
@@ -37,7 +36,7 @@ class FactorVAEModule(VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, beta
+    networks, beta
         As for `VariationalModule`; beta weighs the total correlation, too.
     critic : nn.Module
         The logit h of codes, (n_rows, n_components) to (n_rows, 1).
@@ -47,22 +46,9 @@ class FactorVAEModule(VariationalModule):
         The critic's learning rate over that of encoder and decoder.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        beta: float,
-        *,
-        critic: nn.Module,
-        gamma: float,
-        critic_rate: float,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, beta)
-        self.critic = critic
-        self.gamma = gamma
-        self.critic_rate = critic_rate
+    critic: nn.Module
+    gamma: float
+    critic_rate: float
 
     def phases(self) -> list[Phase]:
         nets = [*self.encoder.parameters(), *self.decoder.parameters()]
@@ -78,15 +64,9 @@ class FactorVAEModule(VariationalModule):
             ),
         ]
 
-    def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
-        mean, log_variance = self.posterior(x)
-        z = self.reparametrise(mean, log_variance, noise)
-        reconstruction = self.likelihood.reconstruction(x, self.decoder(z)).mean()
-        kl = self.kl(mean, log_variance, z).mean()
+    def regulariser(self, q: Posterior, z: Tensor) -> LossTerms:
         tc = self.critic(z).mean()
-        total = reconstruction + self.beta * (kl + self.gamma * tc)
-        parts = {"reconstruction": reconstruction, "kl": kl, "total_correlation": tc}
-        return LossTerms(total, parts)
+        return LossTerms(self.beta * (self.gamma * tc), {"total_correlation": tc})
 
     def draw_critic_noise(
         self, n_rows: int, generator: torch.Generator
@@ -99,12 +79,12 @@ class FactorVAEModule(VariationalModule):
         """Return the cross entropy of telling codes from permuted codes."""
         draw, share = noise
         with torch.no_grad():
-            z = self.reparametrise(*self.posterior(x), draw)
+            z = self.posterior(x).sample(draw)
         permuted = self.critic(permute_columns(z, share))
         return LossTerms(0.5 * discriminator_loss(self.critic(z), permuted))
 
 
-class FactorVAE(BaseAutoencoder):
+class FactorVAE(BaseAutoencoder, output_components="all"):
     r"""VAE with a weight on the dependence between latent axes, by a discriminator.
 
     A discriminator h learns to tell codes from codes whose columns are shuffled, each
@@ -183,41 +163,16 @@ class FactorVAE(BaseAutoencoder):
 
     _module_class = FactorVAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "gamma": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "critic_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-            None,
-        ],
-        "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        gamma: float = 10.0,
-        *,
-        beta: float = 0.1,
-        critic_layer_sizes: ArrayLike | None = None,
-        critic_learning_rate: float = 1e-3,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.gamma = gamma
-        self.beta = beta
-        self.critic_layer_sizes = critic_layer_sizes
-        self.critic_learning_rate = critic_learning_rate
+    gamma: NonNegative = 10.0
+    _: KW_ONLY
+    beta: NonNegative = 0.1
+    critic_layer_sizes: LayerSizes | None = None
+    critic_learning_rate: Positive = 1e-3
 
     def _module_settings(self) -> dict[str, Any]:
         sizes = self._layer_sizes("critic_layer_sizes")
         activation = partial(nn.LeakyReLU, 0.2)
-        return {
-            "beta": self.beta,
+        return super()._module_settings() | {
             "critic": make_critic(self.n_components, sizes, activation),
-            "gamma": self.gamma,
             "critic_rate": self.critic_learning_rate / self.learning_rate,
         }

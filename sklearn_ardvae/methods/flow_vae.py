@@ -6,19 +6,17 @@ with Inverse Autoregressive Flow", NeurIPS 2016, arXiv 1606.04934.
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal
 
 import torch
-from numpy.typing import ArrayLike
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import Count, LayerSizes, NonNegative
 from ..nn.flows import InverseAutoregressiveFlow
-from ..nn.likelihoods import Likelihood
-from ..nn.variational import LOG_VARIANCE_RANGE, VariationalModule
+from ..nn.posteriors import GaussianPosterior, antithetic
+from ..nn.variational import VariationalModule
 
 __all__ = ["FlowVAE"]
 
@@ -26,8 +24,9 @@ __all__ = ["FlowVAE"]
 _DRAWS = 16
 
 
-class FlowVAEModule(VariationalModule):
-    r"""A posterior that is a Gaussian pushed through a flow f.
+@dataclass(frozen=True, slots=True)
+class FlowPosterior:
+    r"""A Gaussian pushed through a flow f.
 
     .. math::
         z_0 = \mu(x) + \sigma(x) \epsilon, \qquad z_T = f(z_0; h(x)), \qquad
@@ -36,75 +35,71 @@ class FlowVAEModule(VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, beta
-        As for `VariationalModule`; the encoder puts out means and log variances of
-        z_0, then the context h, if any.
+    base : GaussianPosterior
+        Of z_0.
+    context : Tensor of shape (n_rows, n_context)
+        h.
     flow : nn.Module
         ``flow(z, context) -> (z_T, log_det)``.
     """
 
-    outputs_per_component = 3
+    base: GaussianPosterior
+    context: Tensor
+    flow: InverseAutoregressiveFlow
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        beta: float,
-        *,
-        flow: nn.Module,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, beta)
-        self.flow = flow
+    @property
+    def mean(self) -> Tensor:
+        """The flow of the mean of z_0."""
+        return self.flow(self.base.mean, self.context)[0]
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return mean and log variance of z_0, each (n_rows, n_components), and h."""
-        ends = (self.n_components, 2 * self.n_components)
-        mean, log_variance, context = self.encoder(x).tensor_split(ends, dim=1)
-        return mean, F.hardtanh(log_variance, *LOG_VARIANCE_RANGE), context
-
-    def encode(self, x: Tensor) -> Tensor:
-        mean, _, context = self.posterior(x)
-        return self.flow(mean, context)[0]
-
-    def reparametrise(
-        self, mean: Tensor, log_variance: Tensor, context: Tensor, noise: Tensor
-    ) -> Tensor:
+    def sample(self, noise: Tensor) -> Tensor:
         """Return the z_T that standard normal `noise` stands for."""
-        z_0 = super().reparametrise(mean, log_variance, noise)
-        return self.flow(z_0, context)[0]
+        return self.flow(self.base.sample(noise), self.context)[0]
 
-    def code_std(self, x: Tensor) -> Tensor:
-        """Return the deviation of z_T about `encode`, over draws all rows share."""
-        mean, log_variance, context = self.posterior(x)
-        centre = self.flow(mean, context)[0]
-        generator = torch.Generator(x.device).manual_seed(0)
-        shifts = [
-            self.reparametrise(mean, log_variance, context, noise) - centre
-            for noise in self.draw_score_noise(_DRAWS, generator)
-        ]
+    @property
+    def std(self) -> Tensor:
+        """The deviation about `mean`, which has no closed form: over shared draws."""
+        generator = torch.Generator(self.context.device).manual_seed(0)
+        shape = (_DRAWS // 2, self.base.mean.shape[1])
+        noise = torch.randn(shape, generator=generator, device=generator.device)
+        mean = self.mean
+        shifts = [self.sample(draw) - mean for draw in antithetic(noise)]
         return torch.stack(shifts).square().mean(0).sqrt()
 
-    def kl(
-        self, log_variance: Tensor, noise: Tensor, z: Tensor, log_det: Tensor
-    ) -> Tensor:
-        """Return log q(z_T|x) - log p(z_T) of each row, shape (n_rows,).
 
-        One draw of the KL, which has no closed form; the constants of the two normal
-        densities cancel.
+class FlowVAEModule(VariationalModule):
+    r"""A VAE with a `FlowPosterior`, whose KL is that of one draw.
+
+    Parameters
+    ----------
+    networks, beta
+        As for `VariationalModule`; the encoder puts out means and log variances of
+        z_0, then the context h, if any.
+    flow : InverseAutoregressiveFlow
+    """
+
+    outputs_per_component = 3
+
+    flow: InverseAutoregressiveFlow
+
+    def posterior(self, x: Tensor) -> FlowPosterior:
+        ends = (self.n_components, 2 * self.n_components)
+        mean, log_variance, context = self.encoder(x).tensor_split(ends, dim=1)
+        return FlowPosterior(
+            GaussianPosterior.of(mean, log_variance), context, self.flow
+        )
+
+    def draw(self, q: FlowPosterior, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z_T and log q(z_T|x) - log p(z_T), one draw of the KL, in rows.
+
+        The constants of the two normal densities cancel.
         """
-        return 0.5 * (z.square() - noise.square() - log_variance).sum(1) - log_det
-
-    def elbo_terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance, context = self.posterior(x)
-        z_0 = super().reparametrise(mean, log_variance, noise)
-        z, log_det = self.flow(z_0, context)
-        reconstruction = self.likelihood.reconstruction(x, self.decoder(z))
-        return reconstruction, self.kl(log_variance, noise, z, log_det)
+        z, log_det = q.flow(q.base.sample(noise), q.context)
+        log_ratio = z.square() - noise.square() - q.base.log_variance
+        return z, 0.5 * log_ratio.sum(1) - log_det
 
 
-class FlowVAE(BaseAutoencoder):
+class FlowVAE(BaseAutoencoder, output_components="all"):
     r"""Variational autoencoder with a posterior whose axes may depend on each other.
 
     The Gaussian :math:`z_0 = \mu(x) + \sigma(x) \epsilon` goes through T inverse
@@ -194,37 +189,12 @@ class FlowVAE(BaseAutoencoder):
 
     _module_class = FlowVAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "n_flow_steps": [Interval(Integral, 1, None, closed="left")],
-        "flow_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-            None,
-        ],
-        "flow_update": [StrOptions({"gated", "exponential"})],
-        "context": ["boolean"],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        beta: float = 0.2,
-        *,
-        n_flow_steps: int = 2,
-        flow_layer_sizes: ArrayLike | None = None,
-        flow_update: Literal["gated", "exponential"] = "gated",
-        context: bool = True,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.beta = beta
-        self.n_flow_steps = n_flow_steps
-        self.flow_layer_sizes = flow_layer_sizes
-        self.flow_update = flow_update
-        self.context = context
+    beta: NonNegative = 0.2
+    _: KW_ONLY
+    n_flow_steps: Count = 2
+    flow_layer_sizes: LayerSizes | None = None
+    flow_update: Literal["gated", "exponential"] = "gated"
+    context: bool = True
 
     def _outputs_per_component(self) -> int:
         return 3 if self.context else 2
@@ -237,4 +207,4 @@ class FlowVAE(BaseAutoencoder):
             hidden_layer_sizes=self._layer_sizes("flow_layer_sizes"),
             update=self.flow_update,
         )
-        return {"beta": self.beta, "flow": flow}
+        return super()._module_settings() | {"flow": flow}

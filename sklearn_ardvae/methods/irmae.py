@@ -6,19 +6,18 @@ arXiv 2010.00679. Mounayer et al.: "Rank Reduction Autoencoders", arXiv 2405.139
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import Any, Unpack
+from dataclasses import KW_ONLY
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .._sklearn_compat import Interval
-from ..estimator.base import BaseAutoencoder, SharedParameters
-from ..nn.likelihoods import Likelihood
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import Count, Positive, ProperShare
 from ..nn.low_rank import PrincipalAxes, nuclear_norm
-from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Noise
+from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Networks, Noise
 
 __all__ = ["IRMAE", "LoRAE"]
 
@@ -32,9 +31,9 @@ class IRMAEModule(AutoencoderModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components
+    networks
         As for `AutoencoderModule`.
-    n_layers : int
+    n_linear_layers : int
         The number l of layers, without bias, each drawn on its own.
     variance_threshold : float
         Axes of a smaller share of the largest variance are not active.
@@ -42,23 +41,15 @@ class IRMAEModule(AutoencoderModule):
         Weight of the nuclear norm of :math:`W_l \cdots W_1` in the loss.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        *,
-        n_layers: int,
-        variance_threshold: float,
-        nuclear_weight: float = 0.0,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components)
-        layers = (nn.Linear(n_components, n_components, False) for _ in range(n_layers))
-        self.layers = nn.Sequential(*layers)
-        self.nuclear_weight = nuclear_weight
-        self.variance_threshold = variance_threshold
-        self.axes = PrincipalAxes(n_components, n_components, centred=True)
+    n_linear_layers: int = 1
+    variance_threshold: float
+    nuclear_weight: float = 0.0
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        n, layers = self.n_components, range(self.n_linear_layers)
+        self.layers = nn.Sequential(*(nn.Linear(n, n, bias=False) for _ in layers))
+        self.axes = PrincipalAxes(n, n, centred=True)
 
     def product(self) -> Tensor:
         """Return the one matrix that the layers amount to, (L, L)."""
@@ -74,8 +65,8 @@ class IRMAEModule(AutoencoderModule):
     def encode(self, x: Tensor) -> Tensor:
         return self.axes.project(self.latent(x))
 
-    def decode(self, z: Tensor) -> Tensor:
-        return self.likelihood.mean(self.decoder(self.axes.expand(z)))
+    def output(self, z: Tensor) -> Tensor:
+        return self.decoder(self.axes.expand(z))
 
     def loss(self, x: Tensor, noise: Noise) -> LossTerms:
         latent = self.latent(x)
@@ -91,35 +82,38 @@ class IRMAEModule(AutoencoderModule):
     def start_epoch(self, epoch: EpochStart) -> None:
         self.axes.forget(epoch.streaming)
 
-    def finish(self, x: Tensor, generator: torch.Generator) -> None:
+    def end_epoch(self, rows: Tensor) -> None:
+        self.axes.update()
+
+    def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Take the principal axes from the codes of all rows."""
-        self.axes.refit(self.latent, x)
+        if not streaming:
+            self.axes.refit(self.latent, x)
 
     def is_active(self) -> Tensor:
         """Return which principal axes have enough variance, bool, (L,)."""
         variances = self.axes.covariance.diagonal()
         return variances > self.variance_threshold * variances.max()
 
-    def count_active(self) -> Tensor:
-        return self.is_active().sum()
-
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         return self.axes.draw(n_rows, generator)
 
 
-class ActiveByVarianceMixin:
-    """Components are principal axes, of which those of large variance are active."""
+class _PrincipalAxesAutoencoder(BaseAutoencoder):
+    """Base of the two: components are principal axes of the code."""
 
-    def _select_active(self, relevance: NDArray, module: IRMAEModule) -> NDArray:
-        order = np.argsort(-relevance, kind="stable")
-        return order[module.is_active().cpu().numpy()[order]]
+    _module_class = IRMAEModule
 
-    def _method_attributes(self, module: IRMAEModule) -> dict[str, Any]:
-        variance = module.axes.covariance.diagonal().cpu().numpy().clip(0.0)
-        return {"component_variance_": variance}
+    _: KW_ONLY
+    variance_threshold: ProperShare = 0.01
+
+    @property
+    def component_variance_(self) -> NDArray[np.float32]:
+        variances = self._module.axes.covariance.diagonal()
+        return variances.cpu().numpy().clip(0.0)
 
 
-class IRMAE(ActiveByVarianceMixin, BaseAutoencoder):
+class IRMAE(_PrincipalAxesAutoencoder):
     r"""Autoencoder whose code gets a low rank from extra linear layers.
 
     Gradient descent on a product of matrices prefers products of low rank. A few
@@ -187,34 +181,10 @@ class IRMAE(ActiveByVarianceMixin, BaseAutoencoder):
     2
     """
 
-    _module_class = IRMAEModule
-
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "n_linear_layers": [Interval(Integral, 1, None, closed="left")],
-        "variance_threshold": [Interval(Real, 0, 1, closed="left")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        n_linear_layers: int = 4,
-        *,
-        variance_threshold: float = 0.01,
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, **shared)
-        self.n_linear_layers = n_linear_layers
-        self.variance_threshold = variance_threshold
-
-    def _module_settings(self) -> dict[str, Any]:
-        return {
-            "n_layers": self.n_linear_layers,
-            "variance_threshold": self.variance_threshold,
-        }
+    n_linear_layers: Count = 4
 
 
-class LoRAE(ActiveByVarianceMixin, BaseAutoencoder):
+class LoRAE(_PrincipalAxesAutoencoder):
     r"""Autoencoder with a nuclear-norm penalty on a linear layer in the code.
 
     .. math::
@@ -272,29 +242,4 @@ class LoRAE(ActiveByVarianceMixin, BaseAutoencoder):
     2
     """
 
-    _module_class = IRMAEModule
-
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "nuclear_weight": [Interval(Real, 0, None, closed="neither")],
-        "variance_threshold": [Interval(Real, 0, 1, closed="left")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        nuclear_weight: float = 0.01,
-        *,
-        variance_threshold: float = 0.01,
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, **shared)
-        self.nuclear_weight = nuclear_weight
-        self.variance_threshold = variance_threshold
-
-    def _module_settings(self) -> dict[str, Any]:
-        return {
-            "n_layers": 1,
-            "variance_threshold": self.variance_threshold,
-            "nuclear_weight": self.nuclear_weight,
-        }
+    nuclear_weight: Positive = 0.01

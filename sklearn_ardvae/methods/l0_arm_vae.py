@@ -6,16 +6,16 @@ and L0 Regularization", IJCNN 2021, arXiv 2003.10901.
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import NonNegative, Positive
 from ..nn.gates import (
     GecoMultiplier,
     antithetic_gates,
@@ -23,8 +23,8 @@ from ..nn.gates import (
     disarm_gradient,
     tolerable_loss,
 )
-from ..nn.likelihoods import Likelihood
-from ..nn.module import EpochStart, HeldOut, LossTerms, Phase
+from ..nn.module import EpochStart, HeldOut, LossTerms, Networks, Phase
+from ..nn.posteriors import GaussianPosterior
 from ..nn.variational import VariationalModule
 
 __all__ = ["L0ARMVAE"]
@@ -58,9 +58,9 @@ class L0ARMVAEModule(VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components
+    networks
         As for `VariationalModule`.
-    tau : float or "auto"
+    initial_tau : float or "auto"
         The largest reconstruction loss wanted.
     l0_weight : float
         :math:`\gamma`, in nats.
@@ -68,27 +68,23 @@ class L0ARMVAEModule(VariationalModule):
     multiplier_max : float
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        *,
-        tau: float | Literal["auto"],
-        l0_weight: float,
-        gradient: str,
-        multiplier_max: float,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, beta=1.0)
-        self.l0_weight = l0_weight
-        self.gradient = gradient
-        self.logits = nn.Parameter(torch.full((n_components,), _OPEN_LOGIT))
-        self.multiplier = GecoMultiplier(multiplier_max)
-        self.register_buffer("tau", torch.tensor(0.0 if tau == "auto" else float(tau)))
+    beta = 1.0
+
+    initial_tau: float | Literal["auto"]
+    l0_weight: float
+    gradient: str
+    multiplier_max: float
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        self.logits = nn.Parameter(torch.full((self.n_components,), _OPEN_LOGIT))
+        self.multiplier = GecoMultiplier(self.multiplier_max)
+        automatic = self.initial_tau == "auto"
+        tau = torch.tensor(0.0 if automatic else float(self.initial_tau))
+        self.register_buffer("tau", tau)
         self.register_buffer("released", torch.tensor(False))
-        if tau == "auto":
-            self.held_out = HeldOut(lambda n: min(n, _AUTO_ROWS), shared=True)
+        if automatic:
+            self.held_out = HeldOut(most=_AUTO_ROWS, withheld=False)
 
     def start_epoch(self, epoch: EpochStart) -> None:
         if epoch.index == 0 and epoch.held_out is not None:
@@ -101,26 +97,29 @@ class L0ARMVAEModule(VariationalModule):
         """Ones where pi > 1/2, else zeros, shape (n_components,)."""
         return (self.logits > 0.0).to(self.logits.dtype)
 
+    def is_active(self) -> Tensor:
+        return self.logits > 0.0
+
     def encode(self, x: Tensor) -> Tensor:
         return super().encode(x) * self.open_gates
 
     def code_std(self, x: Tensor) -> Tensor:
         return super().code_std(x) * self.open_gates
 
-    def decode(self, z: Tensor) -> Tensor:
-        return super().decode(z * self.open_gates)
+    def output(self, z: Tensor) -> Tensor:
+        return self.decoder(z * self.open_gates)
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         return super().draw_prior(n_rows, generator) * self.open_gates
 
-    def elbo_terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.posterior(x)
-        z = self.reparametrise(mean, log_variance, noise)
-        return self.terms(x, z, axis_kl(mean, log_variance), self.open_gates)
+    def kl(self, q: GaussianPosterior, z: Tensor) -> Tensor:
+        """Return the divergence of the open axes of each row, shape (n_rows,)."""
+        return (axis_kl(q) * self.open_gates).sum(1)
 
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
         """The loss at hard gates and the present multiplier, for validation."""
-        reconstruction, kl = (term.mean() for term in self.elbo_terms(x, noise))
+        terms = self.bound_terms(x, self.posterior(x), noise)
+        reconstruction, kl = (term.mean() for term in terms)
         total = reconstruction + kl / self.multiplier()
         return LossTerms(total, {"reconstruction": reconstruction, "kl": kl})
 
@@ -148,9 +147,8 @@ class L0ARMVAEModule(VariationalModule):
         noise, uniform = noise
         with torch.no_grad():
             self.logits.clamp_(-_LARGEST_LOGIT, _LARGEST_LOGIT)
-        mean, log_variance = self.posterior(x)
-        z = self.reparametrise(mean, log_variance, noise)
-        kl = axis_kl(mean, log_variance)
+        q = self.posterior(x)
+        z, kl = q.sample(noise), axis_kl(q)
         # All gates are open until the constraint has been met once.
         first, second = (
             torch.where(self.released, gates, 1.0)
@@ -167,11 +165,11 @@ class L0ARMVAEModule(VariationalModule):
             mirrored, mirrored_kl = self.terms(x, z, kl, second)
             difference = (open_kl - mirrored_kl) / weight + reconstruction - mirrored
             slope = self.gate_gradient(difference, first, second, uniform)
-        pull = (slope * self.released * (self.logits - self.logits.detach())).sum()
+        gate_term = (slope * self.released * (self.logits - self.logits.detach())).sum()
         n_open = torch.sigmoid(self.logits).sum()
         divergence, error = open_kl.mean(), reconstruction.mean()
         price = (divergence + self.l0_weight * met * n_open) / weight
-        total = error + price + pull + self.multiplier.ascent()
+        total = error + price + gate_term + self.multiplier.ascent()
         parts = {
             "reconstruction": error,
             "kl": divergence,
@@ -190,12 +188,12 @@ class L0ARMVAEModule(VariationalModule):
         return disarm_gradient(difference, first, second, self.logits).mean(0)
 
 
-def axis_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+def axis_kl(q: GaussianPosterior) -> Tensor:
     """KL of N(mean, exp(log_variance)) from N(0, 1) of each axis, (n_rows, L)."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance)
+    return 0.5 * (q.mean.square() + q.log_variance.exp() - 1.0 - q.log_variance)
 
 
-class L0ARMVAE(BaseAutoencoder):
+class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=False):
     r"""Variational autoencoder that closes latent axes while a constraint is met.
 
     You state how large the reconstruction loss may be; as long as it is smaller,
@@ -286,91 +284,25 @@ class L0ARMVAE(BaseAutoencoder):
 
     _module_class = L0ARMVAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "tau": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "l0_weight": [Interval(Real, 0, None, closed="left")],
-        "gradient": [StrOptions({"disarm", "arm"})],
-        "multiplier_max": [Interval(Real, 0, None, closed="neither")],
-    }
+    _default_density = "gaussian"
 
-    def __init__(
-        self,
-        n_components: int = 128,
-        tau: float | Literal["auto"] = "auto",
-        *,
-        l0_weight: float = 1.0,
-        gradient: Literal["disarm", "arm"] = "disarm",
-        multiplier_max: float = 20.0,
-        max_iter: int = 200,
-        lr_patience: int | None = None,
-        early_stopping: bool = False,
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(
-            n_components,
-            max_iter=max_iter,
-            lr_patience=lr_patience,
-            early_stopping=early_stopping,
-            **shared,
-        )
-        self.tau = tau
-        self.l0_weight = l0_weight
-        self.gradient = gradient
-        self.multiplier_max = multiplier_max
+    tau: Literal["auto"] | NonNegative = "auto"
+    _: KW_ONLY
+    l0_weight: NonNegative = 1.0
+    gradient: Literal["disarm", "arm"] = "disarm"
+    multiplier_max: Positive = 20.0
 
     def _module_settings(self) -> dict[str, Any]:
-        return {
-            "tau": self.tau,
-            "l0_weight": self.l0_weight,
-            "gradient": self.gradient,
-            "multiplier_max": self.multiplier_max,
-        }
+        return super()._module_settings() | {"initial_tau": self.tau}
 
-    def _select_active(self, relevance: NDArray, module: L0ARMVAEModule) -> NDArray:
-        order = np.argsort(-relevance, kind="stable")
-        open_gates = module.open_gates.cpu().numpy() > 0.0
-        return order[open_gates[order]]
+    @property
+    def gate_probability_(self) -> NDArray[np.float32]:
+        return self._module.logits.detach().sigmoid().cpu().numpy()
 
-    def _method_attributes(self, module: L0ARMVAEModule) -> dict[str, Any]:
-        return {
-            "gate_probability_": module.logits.detach().sigmoid().cpu().numpy(),
-            "tau_": module.tau.item(),
-            "multiplier_": module.multiplier().item(),
-        }
+    @property
+    def tau_(self) -> float:
+        return self._module.tau.item()
 
-    def sample(
-        self,
-        n_samples: int = 1,
-        random_state: int | np.random.RandomState | None = None,
-        *,
-        density: Any = "gaussian",
-        X: ArrayLike | None = None,
-    ) -> NDArray[np.float32]:
-        """Generate data, by default from a Gaussian fitted to the training codes.
-
-        The codes need not match the prior N(0, 1), since the constraint decides how
-        much the KL counts. See `ARDVAE.sample` for the parameters; only the default
-        of `density` differs.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many, >= 1.
-        random_state : int, RandomState instance or None, default=None
-            Pass an int for reproducible results across multiple function calls.
-        density : {"gaussian", "prior", "gmm", "second_stage"} or estimator, \
-                default="gaussian"
-            What codes are drawn from: a Gaussian with the mean and covariance of the
-            training codes, N(0, 1) on the open axes, a mixture of 10 Gaussians, a
-            `SecondStageVAE` or an estimator with a ``sample`` method fitted to the
-            codes of `X`.
-        X : array-like of shape (n_rows, n_features), default=None
-            What a density is fitted to, since training data and codes are not kept.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Data without observation noise; inactive components are at their mean.
-        """
-        return super().sample(n_samples, random_state, density=density, X=X)
+    @property
+    def multiplier_(self) -> float:
+        return self._module.multiplier().item()

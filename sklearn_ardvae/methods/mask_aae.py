@@ -7,21 +7,30 @@ Optimization for Adversarial Auto-Encoders", UAI 2020, arXiv 1912.04564 (LMGAE t
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
-from typing import Any, Unpack
+from dataclasses import KW_ONLY
+from numbers import Real
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from .._sklearn_compat import Interval
-from ..estimator.base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import Count, LayerSizes, NonNegative, OpenShare, Positive
 from ..nn.critics import gradient_penalty, make_critic
 from ..nn.gates import tolerable_loss
-from ..nn.likelihoods import Likelihood
-from ..nn.module import AutoencoderModule, EpochStart, HeldOut, LossTerms, Noise, Phase
+from ..nn.module import (
+    AutoencoderModule,
+    EpochStart,
+    HeldOut,
+    LossTerms,
+    Networks,
+    Noise,
+    Phase,
+)
 from ..training.net import AutoencoderNet
 
 __all__ = ["MaskAAE"]
@@ -55,7 +64,7 @@ class MaskAAEModule(AutoencoderModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components
+    networks
         As for `AutoencoderModule`.
     critic : nn.Module
         Maps (n_rows, n_components) to (n_rows, 1).
@@ -67,45 +76,34 @@ class MaskAAEModule(AutoencoderModule):
         Where c ends.
     schedule : tuple of float
         Shares of the epochs after which c begins and ends to grow.
-    guard : float
+    collapse_guard : float
         c is halved, not doubled, while R is nearer to that of the mean of x than this
         share of the way from that of x itself.
     n_epochs : int
         The budget of a stream, which does not know its own.
+    mask_threshold : float
+        The least mask of an active axis.
     """
 
-    held_out = HeldOut(lambda n_rows: min(n_rows, _GUARD_ROWS), shared=True)
+    held_out = HeldOut(most=_GUARD_ROWS, withheld=False)
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        *,
-        critic: nn.Module,
-        reconstruction_weight: float,
-        variance_weight: float,
-        penalty_weight: float,
-        n_critic: int,
-        largest_polarisation: float,
-        schedule: tuple[float, float],
-        guard: float,
-        n_epochs: int,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components)
-        self.critic = critic
-        self.t = nn.Parameter(_INITIAL_LOGITS * torch.rand(n_components))
-        self.reconstruction_weight = reconstruction_weight
-        self.variance_weight = variance_weight
-        self.penalty_weight = penalty_weight
-        self.n_critic = n_critic
-        self.schedule = schedule
-        self.guard = guard
-        self.n_epochs = n_epochs
-        self.smallest_polarisation = min(2.0 / n_components, largest_polarisation)
-        self.largest_polarisation = largest_polarisation
-        ratio = largest_polarisation / self.smallest_polarisation
+    critic: nn.Module
+    reconstruction_weight: float
+    variance_weight: float
+    penalty_weight: float
+    n_critic: int
+    largest_polarisation: float
+    schedule: tuple[float, float]
+    collapse_guard: float
+    n_epochs: int
+    mask_threshold: float
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        self.t = nn.Parameter(_INITIAL_LOGITS * torch.rand(self.n_components))
+        largest = self.largest_polarisation
+        self.smallest_polarisation = min(2.0 / self.n_components, largest)
+        ratio = largest / self.smallest_polarisation
         self.n_doublings = math.ceil(math.log2(ratio) - 1e-9)
         self.register_buffer("polarisation", torch.tensor(self.smallest_polarisation))
         self.register_buffer("scale", torch.tensor(1.0))
@@ -118,8 +116,11 @@ class MaskAAEModule(AutoencoderModule):
     def encode(self, x: Tensor) -> Tensor:
         return self.mask * self.encoder(x)
 
+    def is_active(self) -> Tensor:
+        return self.mask >= self.mask_threshold
+
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
-        return self.mask * super().draw_prior(n_rows, generator)
+        return self.mask * self.standard_normal(n_rows, generator)
 
     def reconstruction(self, x: Tensor, y: Tensor) -> Tensor:
         """Return R: cross entropy, or squared error over the variance, shape ()."""
@@ -145,7 +146,7 @@ class MaskAAEModule(AutoencoderModule):
         planned = self.polarisation.clamp_min(planned)
         # An axis whose mask has gone to 0 rarely comes back: while too much is lost,
         # the weight that closes axes recedes.
-        most = tolerable_loss(self.likelihood, x, self.guard)
+        most = tolerable_loss(self.likelihood, x, self.collapse_guard)
         output = self.decoder(self.encode(x))
         lost = self.likelihood.reconstruction(x, output).mean() > most
         factor = torch.where(lost & (epoch.index > 0), 0.5, 2.0)
@@ -196,7 +197,7 @@ class MaskAAEModule(AutoencoderModule):
         )
 
     def draw_mask_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
-        return super().draw_prior(n_rows, generator)
+        return self.standard_normal(n_rows, generator)
 
     def draw_critic_noise(
         self, n_rows: int, generator: torch.Generator
@@ -256,13 +257,19 @@ class LearningRateDrop(Callback):
         if self.dropped_ or net.epoch_ < self.share * net.n_epochs_:
             return
         self.dropped_ = True
-        for phase, _, _, optimizer, _ in net.phases_:
-            if phase.name in ("autoencoder", "mask"):
-                for group in optimizer.param_groups:
+        for trained in net.phases_:
+            if trained.phase.name in ("autoencoder", "mask"):
+                for group in trained.optimizer.param_groups:
                     group["lr"] /= self.divisor
 
 
-class MaskAAE(BaseAutoencoder):
+class MaskAAE(
+    BaseAutoencoder,
+    n_components=64,
+    max_iter=200,
+    lr_patience=None,
+    early_stopping=False,
+):
     r"""Adversarial autoencoder that learns which latent axes to keep by a mask.
 
     A deterministic autoencoder multiplies its codes by a mask u in [0, 1). A critic
@@ -368,75 +375,25 @@ class MaskAAE(BaseAutoencoder):
 
     _module_class = MaskAAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "reconstruction_weight": [Interval(Real, 0, None, closed="neither")],
-        "variance_weight": [Interval(Real, 0, None, closed="left")],
-        "penalty_weight": [Interval(Real, 0, None, closed="left")],
-        "n_critic": [Interval(Integral, 1, None, closed="left")],
-        "critic_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-            None,
-        ],
-        "polarisation": [Interval(Real, 0, None, closed="neither")],
-        "schedule": ["array-like"],
-        "lr_drop": [Interval(Real, 1, None, closed="left")],
-        "lr_drop_share": [Interval(Real, 0, 1, closed="both")],
-        "collapse_guard": [Interval(Real, 0, None, closed="neither")],
-        "mask_threshold": [Interval(Real, 0, 1, closed="neither")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 64,
-        *,
-        reconstruction_weight: float = 100.0,
-        variance_weight: float = 100.0,
-        penalty_weight: float = 10.0,
-        n_critic: int = 5,
-        critic_layer_sizes: ArrayLike | None = None,
-        polarisation: float = 2048.0,
-        schedule: tuple[float, float] = (0.25, 0.8),
-        lr_drop: float = 5.0,
-        lr_drop_share: float = 0.8,
-        collapse_guard: float = 0.5,
-        mask_threshold: float = 0.1,
-        max_iter: int = 200,
-        lr_patience: int | None = None,
-        early_stopping: bool = False,
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(
-            n_components,
-            max_iter=max_iter,
-            lr_patience=lr_patience,
-            early_stopping=early_stopping,
-            **shared,
-        )
-        self.reconstruction_weight = reconstruction_weight
-        self.variance_weight = variance_weight
-        self.penalty_weight = penalty_weight
-        self.n_critic = n_critic
-        self.critic_layer_sizes = critic_layer_sizes
-        self.polarisation = polarisation
-        self.schedule = schedule
-        self.lr_drop = lr_drop
-        self.lr_drop_share = lr_drop_share
-        self.collapse_guard = collapse_guard
-        self.mask_threshold = mask_threshold
+    _: KW_ONLY
+    reconstruction_weight: Positive = 100.0
+    variance_weight: NonNegative = 100.0
+    penalty_weight: NonNegative = 10.0
+    n_critic: Count = 5
+    critic_layer_sizes: LayerSizes | None = None
+    polarisation: Positive = 2048.0
+    schedule: Annotated[tuple[float, float], "array-like"] = (0.25, 0.8)
+    lr_drop: Annotated[float, Interval(Real, 1, None, closed="left")] = 5.0
+    lr_drop_share: Annotated[float, Interval(Real, 0, 1, closed="both")] = 0.8
+    collapse_guard: Positive = 0.5
+    mask_threshold: OpenShare = 0.1
 
     def _module_settings(self) -> dict[str, Any]:
         sizes = self._layer_sizes("critic_layer_sizes")
-        return {
+        return super()._module_settings() | {
             "critic": make_critic(self.n_components, sizes),
-            "reconstruction_weight": self.reconstruction_weight,
-            "variance_weight": self.variance_weight,
-            "penalty_weight": self.penalty_weight,
-            "n_critic": self.n_critic,
             "largest_polarisation": self.polarisation,
             "schedule": self._check_schedule(),
-            "guard": self.collapse_guard,
             "n_epochs": self.max_iter,
         }
 
@@ -449,16 +406,10 @@ class MaskAAE(BaseAutoencoder):
             )
         return float(shares[0]), float(shares[1])
 
-    def _train(self, *args: Any, callbacks: list, **settings: Any) -> AutoencoderNet:
+    def _callbacks(self) -> list[tuple[str, Callback]]:
         drop = LearningRateDrop(self.lr_drop, self.lr_drop_share)
-        if not settings.get("streaming"):
-            callbacks = [("learning_rate_drop", drop), *callbacks]
-        return super()._train(*args, callbacks=callbacks, **settings)
+        return [("learning_rate_drop", drop)]
 
-    def _select_active(self, relevance: NDArray, module: MaskAAEModule) -> NDArray:
-        order = np.argsort(-relevance, kind="stable")
-        open_axes = module.mask.detach().cpu().numpy() >= self.mask_threshold
-        return order[open_axes[order]]
-
-    def _method_attributes(self, module: MaskAAEModule) -> dict[str, Any]:
-        return {"mask_": module.mask.detach().cpu().numpy().copy()}
+    @property
+    def mask_(self) -> NDArray[np.float32]:
+        return self._module.mask.detach().cpu().numpy().copy()

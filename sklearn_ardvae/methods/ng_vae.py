@@ -7,21 +7,21 @@ in Variational Auto-Encoders".
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Real
-from typing import Any, Literal, Unpack
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
-from ..nn.likelihoods import Likelihood
-from ..nn.module import LossTerms, Phase
+from .._sklearn_compat import Interval
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import NonNegative, OpenShare, Positive
+from ..nn.gamma import draw_gamma, gamma_kl, standardised_log_gamma
+from ..nn.module import LossTerms, Networks, Phase
 from ..nn.variational import VariationalModule
-from ..training.inference import in_batches
-from ..training.net import AutoencoderNet
 
 __all__ = ["NGVAE"]
 
@@ -33,12 +33,12 @@ PRIOR = (8.25, 3.62)
 _SMALLEST_P = 1e-6
 # Tries of a rejection sampler that accepts 98 % and more of them.
 _TRIES = 8
+_ROWS = 1024
 
 
-class NGVAEModule(VariationalModule):
-    r"""The Normal-Gamma posterior, its divergence and its three gradients.
-
-    The encoder puts out means :math:`\mu` and logits of p, and for each axis
+@dataclass(frozen=True, slots=True)
+class NormalGammaPosterior:
+    r"""Of each row and axis, a Gaussian whose precision is Gamma distributed.
 
     .. math::
         \lambda \sim \mathrm{Gamma}(A(p), B(p)), \qquad z \mid \lambda \sim
@@ -50,47 +50,24 @@ class NGVAEModule(VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, beta
-        As for `VariationalModule`; the encoder puts out means, then logits.
+    mean, p : Tensor of shape (n_rows, n_components)
     slope : float
         r.
     normalize : bool
-    initial_p : float
-        p of an encoder that puts out 0.
-    gradient : {"marginal", "pathwise", "score"}
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        beta: float,
-        *,
-        slope: float,
-        normalize: bool,
-        initial_p: float,
-        gradient: str,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, beta)
-        self.slope = slope
-        self.normalize = normalize
-        self.offset = math.log(initial_p / (1.0 - initial_p))
-        self.gradient = gradient
-        self.register_buffer("axis_variance", torch.ones(n_components))
-        self.register_buffer("axis_p", torch.full((n_components,), initial_p))
+    mean: Tensor
+    p: Tensor
+    slope: float
+    normalize: bool
 
-    # --- the posterior ------------------------------------------------------------
+    def double(self) -> NormalGammaPosterior:
+        """Return the posterior in float64."""
+        return replace(self, mean=self.mean.double(), p=self.p.double())
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean and p of q(z|x), each (n_rows, n_components)."""
-        mean, logit = self.encoder(x).chunk(2, dim=1)
-        p = torch.sigmoid(logit + self.offset)
-        return mean, p.clamp(_SMALLEST_P, 1.0 - _SMALLEST_P)
-
-    def regime(self, p: Tensor) -> tuple[Tensor, Tensor]:
-        """Return shape A and rate B at `p`, in its shape."""
+    def regime(self) -> tuple[Tensor, Tensor]:
+        """Return shape A and rate B."""
+        p = self.p
         share = torch.sigmoid(self.slope * (p - 0.5))
         if self.normalize:
             lowest = 1.0 / (1.0 + math.exp(0.5 * self.slope))
@@ -100,36 +77,16 @@ class NGVAEModule(VariationalModule):
             p.new_tensor(b1), p.new_tensor(b2), share
         )
 
-    def expected_variance(self, p: Tensor) -> Tensor:
-        r"""Return :math:`\mathrm E[1/\lambda] = B / (A - 1)`, in the shape of `p`."""
-        shape, rate = self.regime(p)
+    def expected_variance(self) -> Tensor:
+        r"""Return :math:`\mathrm E[1/\lambda] = B / (A - 1)`."""
+        shape, rate = self.regime()
         return rate / (shape - 1.0)
 
-    def code_std(self, x: Tensor) -> Tensor:
-        return self.expected_variance(self.posterior(x)[1]).sqrt()
+    @property
+    def std(self) -> Tensor:
+        return self.expected_variance().sqrt()
 
-    def summarise(self, x: Tensor) -> None:
-        """Keep the means of E[1/lambda] and of p over the rows of `x`."""
-        p = in_batches(lambda rows: self.posterior(rows)[1], x)
-        self.axis_variance.copy_(self.expected_variance(p.double()).mean(0))
-        self.axis_p.copy_(p.double().mean(0))
-
-    def kl(self, mean: Tensor, p: Tensor, z: Tensor) -> Tensor:
-        """Return KL(q(z, lambda | x) || p(z, lambda)) of each row, shape (n_rows,).
-
-        In float64: at A = 902 terms of order 1000 cancel to order 1.
-        """
-        shape, rate = self.regime(p.double())
-        divergence = gamma_kl(shape, rate, *PRIOR)
-        return (divergence + 0.5 * shape / rate * mean.square()).sum(1).to(mean.dtype)
-
-    # --- draws --------------------------------------------------------------------
-
-    def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
-        shape = (n_rows, 2 * self.n_components)
-        return torch.randn(shape, generator=generator, device=generator.device)
-
-    def reparametrise(self, mean: Tensor, p: Tensor, noise: Tensor) -> Tensor:
+    def sample(self, noise: Tensor) -> Tensor:
         r"""Return a draw of z from its marginal, Student's t with 2A degrees.
 
         Exact and differentiable, by Bailey's polar method (1994): of two standard
@@ -137,17 +94,92 @@ class NGVAEModule(VariationalModule):
 
         .. math:: e_1 \sqrt{(e^q - 1) / q} \sim t_\nu .
         """
-        shape, rate = self.regime(p)
+        shape, rate = self.regime()
         first, second = noise.chunk(2, dim=1)
         q = (first.square() + second.square()).clamp_min(1e-12) / (2.0 * shape)
         t = first * (torch.expm1(q) / q).sqrt()
-        return torch.addcmul(mean, (rate / shape).sqrt(), t)
+        return torch.addcmul(self.mean, (rate / shape).sqrt(), t)
+
+    def kl(self) -> Tensor:
+        """Return KL(q(z, lambda | x) || p(z, lambda)) of each row, shape (n_rows,).
+
+        In float64: at A = 902 terms of order 1000 cancel to order 1.
+        """
+        shape, rate = replace(self, p=self.p.double()).regime()
+        divergence = gamma_kl(shape, rate, *PRIOR)
+        of_means = 0.5 * shape / rate * self.mean.square()
+        return (divergence + of_means).sum(1).to(self.mean.dtype)
+
+
+class NGVAEModule(VariationalModule):
+    r"""The Normal-Gamma posterior and its three gradients.
+
+    Parameters
+    ----------
+    networks, beta
+        As for `VariationalModule`; the encoder puts out means, then logits of p.
+    slope, normalize_regime
+        Of `NormalGammaPosterior`.
+    initial_p : float
+        p of an encoder that puts out 0.
+    gradient : {"marginal", "pathwise", "score"}
+    active_rule : {"relevance", "variance"}
+    variance_threshold : float
+        The largest mean of E[1/lambda] of an active axis, for "variance".
+    """
+
+    slope: float
+    normalize_regime: bool
+    initial_p: float
+    gradient: str
+    active_rule: str
+    variance_threshold: float
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        self.offset = math.log(self.initial_p / (1.0 - self.initial_p))
+        n = self.n_components
+        self.register_buffer("axis_variance", torch.ones(n))
+        self.register_buffer("axis_p", torch.full((n,), self.initial_p))
+
+    def posterior(self, x: Tensor) -> NormalGammaPosterior:
+        mean, logit = self.encoder(x).chunk(2, dim=1)
+        p = torch.sigmoid(logit + self.offset)
+        p = p.clamp(_SMALLEST_P, 1.0 - _SMALLEST_P)
+        return NormalGammaPosterior(mean, p, self.slope, self.normalize_regime)
+
+    def kl(self, q: NormalGammaPosterior, z: Tensor) -> Tensor:
+        return q.kl()
+
+    def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        return self.standard_normal(n_rows, generator, width=2 * self.n_components)
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
-        z = super().draw_noise(n_rows, generator)
+        z = self.standard_normal(n_rows, generator)
         shape, rate = PRIOR
         shapes = torch.full_like(z, shape)
         return z * (rate / torch._standard_gamma(shapes, generator=generator)).sqrt()
+
+    # --- what is active -----------------------------------------------------------
+
+    def end_epoch(self, rows: Tensor) -> None:
+        if self.active_rule == "variance":
+            self.summarise(rows)
+
+    def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
+        self.summarise(x)
+
+    def summarise(self, x: Tensor) -> None:
+        """Keep the means of E[1/lambda] and of p over the rows of `x`."""
+        posteriors = [self.posterior(rows).double() for rows in x.split(_ROWS)]
+        variances = [q.expected_variance() for q in posteriors]
+        self.axis_variance.copy_(torch.cat(variances).mean(0))
+        self.axis_p.copy_(torch.cat([q.p for q in posteriors]).mean(0))
+
+    def is_active(self) -> Tensor | None:
+        if self.active_rule == "relevance":
+            return None
+        return self.axis_variance < self.variance_threshold
 
     # --- the gradients that draw lambda -------------------------------------------
 
@@ -176,8 +208,8 @@ class NGVAEModule(VariationalModule):
         fixed, and what it still depends on A is made up for by its score.
         """
         normal, tries, uniform = noise
-        mean, p = self.posterior(x)
-        shape, rate = (value.double() for value in self.regime(p))
+        q = self.posterior(x)
+        shape, rate = (value.double() for value in q.regime())
         with torch.no_grad():
             gamma = draw_gamma(shape, tries, uniform)
         if self.gradient == "pathwise":
@@ -186,72 +218,13 @@ class NGVAEModule(VariationalModule):
             log_density = torch.zeros(len(x), dtype=torch.float64, device=x.device)
         else:
             gamma, log_density = standardised_log_gamma(shape, gamma)
-        deviation = (rate / gamma).sqrt().to(mean.dtype)
-        z = torch.addcmul(mean, deviation, normal)
-        rows = self.likelihood.reconstruction(x, self.decoder(z))
+        deviation = (rate / gamma).sqrt().to(q.mean.dtype)
+        z = torch.addcmul(q.mean, deviation, normal)
+        rows = self.likelihood.reconstruction(x, self.output(z))
         score = (rows.detach() * (log_density - log_density.detach())).mean()
-        reconstruction, kl = rows.mean(), self.kl(mean, p, z).mean()
+        reconstruction, kl = rows.mean(), q.kl().mean()
         total = reconstruction + self.beta * kl + score.to(rows.dtype)
         return LossTerms(total, {"reconstruction": reconstruction, "kl": kl})
-
-
-def gamma_kl(shape: Tensor, rate: Tensor, shape_0: float, rate_0: float) -> Tensor:
-    r"""KL of Gamma(shape, rate) from Gamma(shape_0, rate_0), elementwise, in nats.
-
-    .. math::
-        A_0 \log\frac{B}{B_0} - \log\frac{\Gamma(A)}{\Gamma(A_0)}
-        + (A - A_0)\,\psi(A) - (B - B_0) \frac AB
-    """
-    return (
-        shape_0 * torch.log(rate / rate_0)
-        - torch.lgamma(shape)
-        + math.lgamma(shape_0)
-        + (shape - shape_0) * torch.digamma(shape)
-        - (rate - rate_0) * shape / rate
-    )
-
-
-def draw_gamma(shape: Tensor, tries: Tensor, uniform: Tensor) -> Tensor:
-    """Return draws of Gamma(shape, 1), shape >= 1, by Marsaglia and Tsang's rejection.
-
-    Parameters
-    ----------
-    shape : Tensor of shape (...)
-    tries, uniform : Tensor of shape (n_tries, ...)
-        Normal and uniform noise; of each element the first try that is accepted
-        counts.
-    """
-    d = shape - 1.0 / 3.0
-    v = (1.0 + tries / (9.0 * d).sqrt()) ** 3
-    bound = 0.5 * tries.square() + d * (1.0 - v + v.clamp_min(1e-30).log())
-    accepted = (v > 0.0) & (uniform.log() < bound)
-    first = accepted.to(torch.uint8).argmax(0, keepdim=True)
-    return d * v.gather(0, first)[0].clamp_min(1e-6)
-
-
-def standardised_log_gamma(shape: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Return `gamma` as a function of `shape`, and the log density of what is fixed.
-
-    With :math:`e = (\log g - \psi(A)) / \sqrt{\psi_1(A)}` fixed,
-    :math:`\log q(e) = A \log g - g - \log\Gamma(A) + \tfrac12 \log\psi_1(A)`.
-
-    Parameters
-    ----------
-    shape, gamma : Tensor of shape (n_rows, n_components)
-        A, and draws of Gamma(A, 1).
-
-    Returns
-    -------
-    gamma : Tensor of shape (n_rows, n_components)
-    log_density : Tensor of shape (n_rows,)
-        Summed over axes.
-    """
-    mean, deviation = torch.digamma(shape), torch.polygamma(1, shape).sqrt()
-    fixed = ((gamma.log() - mean) / deviation).detach()
-    log_gamma = fixed * deviation + mean
-    gamma = log_gamma.exp()
-    log_density = shape * log_gamma - gamma - torch.lgamma(shape) + deviation.log()
-    return gamma, log_density.sum(1)
 
 
 class NGVAE(BaseAutoencoder):
@@ -350,63 +323,19 @@ class NGVAE(BaseAutoencoder):
 
     _module_class = NGVAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "slope": [Interval(Real, 0, 200, closed="neither")],
-        "normalize_regime": ["boolean"],
-        "initial_p": [Interval(Real, 0, 1, closed="neither")],
-        "gradient": [StrOptions({"marginal", "pathwise", "score"})],
-        "active_rule": [StrOptions({"relevance", "variance"})],
-        "variance_threshold": [Interval(Real, 0, None, closed="neither")],
-    }
+    beta: NonNegative = 0.2
+    _: KW_ONLY
+    slope: Annotated[float, Interval(Real, 0, 200, closed="right")] = 20.0
+    normalize_regime: bool = True
+    initial_p: OpenShare = 0.2
+    gradient: Literal["marginal", "pathwise", "score"] = "marginal"
+    active_rule: Literal["relevance", "variance"] = "relevance"
+    variance_threshold: Positive = 0.3
 
-    def __init__(
-        self,
-        n_components: int = 128,
-        beta: float = 0.2,
-        *,
-        slope: float = 20.0,
-        normalize_regime: bool = True,
-        initial_p: float = 0.2,
-        gradient: Literal["marginal", "pathwise", "score"] = "marginal",
-        active_rule: Literal["relevance", "variance"] = "relevance",
-        variance_threshold: float = 0.3,
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, **shared)
-        self.beta = beta
-        self.slope = slope
-        self.normalize_regime = normalize_regime
-        self.initial_p = initial_p
-        self.gradient = gradient
-        self.active_rule = active_rule
-        self.variance_threshold = variance_threshold
+    @property
+    def expected_variance_(self) -> NDArray[np.float32]:
+        return self._module.axis_variance.cpu().numpy().copy()
 
-    def _module_settings(self) -> dict[str, Any]:
-        return {
-            "beta": self.beta,
-            "slope": self.slope,
-            "normalize": self.normalize_regime,
-            "initial_p": self.initial_p,
-            "gradient": self.gradient,
-        }
-
-    def _describe(
-        self, module: NGVAEModule, net: AutoencoderNet, x: Tensor
-    ) -> dict[str, Any]:
-        module.summarise(x)
-        return super()._describe(module, net, x)
-
-    def _select_active(self, relevance: NDArray, module: NGVAEModule) -> NDArray:
-        if self.active_rule == "relevance":
-            return super()._select_active(relevance, module)
-        order = np.argsort(-relevance, kind="stable")
-        informative = module.axis_variance.cpu().numpy() < self.variance_threshold
-        return order[informative[order]]
-
-    def _method_attributes(self, module: NGVAEModule) -> dict[str, Any]:
-        return {
-            "expected_variance_": module.axis_variance.cpu().numpy().copy(),
-            "uninformative_probability_": module.axis_p.cpu().numpy().copy(),
-        }
+    @property
+    def uninformative_probability_(self) -> NDArray[np.float32]:
+        return self._module.axis_p.cpu().numpy().copy()

@@ -6,18 +6,17 @@ Autoencoders", ICLR 2020, arXiv 1903.12436.
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import NonNegative
 from ..nn.deterministic import DeterministicModule
-from ..nn.likelihoods import Likelihood
-from ..nn.module import LossTerms, Noise
+from ..nn.module import LossTerms, Networks, Noise
 
 __all__ = ["RAE"]
 
@@ -36,40 +35,27 @@ class RAEModule(DeterministicModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, penalty_weight
+    networks, penalty_weight
         As for `DeterministicModule`; the penalty is the decoder's.
     code_weight : float
         Weight of half the squared norm of the codes.
-    penalty : {"l2", "gradient", "spectral", "none"}
-    n_features : int
+    kind : {"l2", "gradient", "spectral", "none"}
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        *,
-        code_weight: float,
-        penalty: str,
-        penalty_weight: float,
-        n_features: int,
-    ) -> None:
-        if penalty == "spectral":
-            for layer in decoder.modules():
+    code_weight: float
+    kind: str
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        if self.kind == "spectral":
+            for layer in self.decoder.modules():
                 if isinstance(layer, _KERNELS):
                     spectral_norm(layer)
-        super().__init__(encoder, decoder, likelihood, n_components, penalty_weight)
-        self.code_weight = code_weight
-        self.kind = penalty
-        self.n_features = n_features
 
     def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor | None:
         if self.kind != "gradient":
             return None
-        shape = (n_rows, self.n_features)
-        return torch.randn(shape, generator=generator, device=generator.device)
+        return self.standard_normal(n_rows, generator, width=self.n_features)
 
     def loss(self, x: Tensor, noise: Noise) -> LossTerms:
         z = self.encode(x)
@@ -104,7 +90,7 @@ class RAEModule(DeterministicModule):
         return slope.square().sum(1).mean()
 
 
-class RAE(BaseAutoencoder):
+class RAE(BaseAutoencoder, output_components="all"):
     r"""Regularised autoencoder: small codes, a smooth decoder, an ex-post density.
 
     .. math::
@@ -164,32 +150,10 @@ class RAE(BaseAutoencoder):
 
     _module_class = RAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "code_weight": [Interval(Real, 0, None, closed="left")],
-        "penalty": [StrOptions({"l2", "gradient", "spectral", "none"})],
-        "penalty_weight": [Interval(Real, 0, None, closed="left")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        code_weight: float = 0.01,
-        *,
-        penalty: Literal["l2", "gradient", "spectral", "none"] = "l2",
-        penalty_weight: float = 1e-4,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.code_weight = code_weight
-        self.penalty = penalty
-        self.penalty_weight = penalty_weight
+    code_weight: NonNegative = 0.01
+    _: KW_ONLY
+    penalty: Literal["l2", "gradient", "spectral", "none"] = "l2"
+    penalty_weight: NonNegative = 1e-4
 
     def _module_settings(self) -> dict[str, Any]:
-        return {
-            "code_weight": self.code_weight,
-            "penalty": self.penalty,
-            "penalty_weight": self.penalty_weight,
-            "n_features": self.n_features_in_,
-        }
+        return super()._module_settings() | {"kind": self.penalty}

@@ -5,21 +5,20 @@ Mounayer et al., arXiv 2405.13980 (RRAE) and arXiv 2505.09458 (VRRAE).
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY
+from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
-from ..nn.likelihoods import Likelihood
-from ..nn.low_rank import PrincipalAxes, RankSearch, align, batch_axes, truncate
-from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Noise
-from ..nn.variational import LOG_VARIANCE_RANGE, VariationalModule
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import Count, NonNegative
+from ..nn.low_rank import PrincipalAxes, align, batch_axes, truncate
+from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Networks, Noise
+from ..nn.posteriors import GaussianPosterior
+from ..nn.rank_search import RankSearch
+from ..nn.variational import VariationalModule
 
 __all__ = ["RRAE", "VRRAE"]
 
@@ -34,11 +33,11 @@ class RRAEModule(AutoencoderModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components
+    networks
         As for `AutoencoderModule`; ``n_components`` is the width L of the large code.
-    rank : int
+    initial_rank : int
         The bottleneck k, or where the search starts.
-    rank_tolerance : float or None
+    search_tolerance : float or None
         Of `RankSearch`; None keeps the rank.
     svd : bool
         Whether the basis is that of the codes, or the first k unit vectors.
@@ -46,32 +45,26 @@ class RRAEModule(AutoencoderModule):
         Where the basis after training comes from.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        *,
-        rank: int,
-        rank_tolerance: float | None,
-        svd: bool,
-        basis: str,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, **kwargs)
-        self.svd, self.basis = svd, basis
-        self.axes = PrincipalAxes(n_components, rank, centred=False, fixed=not svd)
-        self.search = None if rank_tolerance is None else RankSearch(rank_tolerance)
+    initial_rank: int
+    search_tolerance: float | None
+    svd: bool
+    basis: str
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        self.axes = PrincipalAxes(
+            self.n_components, self.initial_rank, centred=False, fixed=not self.svd
+        )
+        searching = self.search_tolerance is not None
+        self.search = RankSearch(self.search_tolerance) if searching else None
         self.register_buffer("epoch_error", torch.zeros(2, dtype=torch.float64))
         self._batch_rows = 2
-        self._last_good: dict[str, Tensor] | None = None
 
     def encode(self, x: Tensor) -> Tensor:
         return self.axes.project(self.encoder(x))
 
-    def decode(self, z: Tensor) -> Tensor:
-        return self.likelihood.mean(self.decoder(self.axes.expand(z)))
+    def output(self, z: Tensor) -> Tensor:
+        return self.decoder(self.axes.expand(z))
 
     def loss(self, x: Tensor, noise: Noise) -> LossTerms:
         y = self.encoder(x)
@@ -98,8 +91,10 @@ class RRAEModule(AutoencoderModule):
         size = x.square().sum() + _TINY
         return 100.0 * ((losses.sum() + _TINY) / size).sqrt()
 
-    def count_active(self) -> Tensor:
-        return self.axes.rank_
+    def is_active(self) -> Tensor:
+        """Return the k coefficients: the rank is the method's own count."""
+        axes = torch.arange(self.n_components, device=self.axes.rank_.device)
+        return axes < self.axes.rank_
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         return self.axes.draw(n_rows, generator)
@@ -120,28 +115,23 @@ class RRAEModule(AutoencoderModule):
         total, n_rows = self.epoch_error.tolist()
         self.epoch_error.zero_()
         if not self.settled and n_rows > 0:
-            self._change_rank(self.search.next_rank(self.axes.rank, total / n_rows))
+            rank, weights = self.axes.rank, list(self.parameters())
+            self.axes.set_rank(self.search.advance(rank, total / n_rows, weights))
         self.axes.forget(epoch.streaming)
 
-    @torch.no_grad()
-    def _change_rank(self, rank: int) -> None:
-        if rank < self.axes.rank:
-            weights = self.named_parameters()
-            self._last_good = {name: p.detach().clone() for name, p in weights}
-        elif rank > self.axes.rank and self._last_good is not None:
-            for name, parameter in self.named_parameters():
-                parameter.copy_(self._last_good[name])
-        self.axes.set_rank(rank)
-        if self.settled:
-            self._last_good = None
+    def end_epoch(self, rows: Tensor) -> None:
+        self.axes.update()
 
-    def finish(self, x: Tensor, generator: torch.Generator) -> None:
+    def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Take the basis from the codes of all rows, with the final weights.
 
         A trial of a smaller rank that training left undecided is called off.
         """
-        if self._last_good is not None:
-            self._change_rank(int(self.search.held))
+        if streaming:
+            return
+        if self.search is not None:
+            weights = list(self.parameters())
+            self.axes.set_rank(self.search.call_off(self.axes.rank, weights))
         rows_per_projector = None
         if self.basis == "batches":
             order = torch.randperm(len(x), generator=generator, device=x.device)
@@ -154,8 +144,8 @@ class VRRAEModule(RRAEModule, VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, beta, rank, rank_tolerance, svd, basis
-        As for `RRAEModule` and `VariationalModule`.
+    networks, beta, initial_rank, search_tolerance, svd, basis
+        As for `RRAEModule` and `VariationalModule`; beta may be "profiled".
     mean_map : {"identity", "linear"}
         The map f from coefficients to posterior means.
     kl_reduction : {"sum", "mean"}
@@ -164,42 +154,31 @@ class VRRAEModule(RRAEModule, VariationalModule):
 
     outputs_per_component = 1
 
-    def __init__(
-        self, *networks: Any, mean_map: str, kl_reduction: str, **kwargs: Any
-    ) -> None:
-        super().__init__(*networks, **kwargs)
-        rank = self.axes.rank
-        self.mean_map = nn.Linear(rank, rank) if mean_map == "linear" else None
-        self.log_variance_map = nn.Linear(rank, rank)
-        self.kl_reduction = kl_reduction
+    mean_map: str
+    kl_reduction: str
 
-    def heads(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        """Return posterior mean and log variance given coefficients.
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        k = self.axes.rank
+        self.to_mean = nn.Linear(k, k) if self.mean_map == "linear" else None
+        self.log_variance_map = nn.Linear(k, k)
 
-        Shapes (n_rows, n_components); N(0, 1), the prior, beyond the rank.
-        """
+    def heads(self, a: Tensor) -> GaussianPosterior:
+        """Return the posterior given coefficients: beyond the rank, N(0, 1)."""
         kept = torch.arange(self.n_components, device=a.device) < self.axes.rank_
 
         def mapped(linear: nn.Linear) -> Tensor:
             values = linear(a[:, : linear.in_features])
             return kept * F.pad(values, (0, self.n_components - values.shape[1]))
 
-        mean = a if self.mean_map is None else mapped(self.mean_map)
-        log_variance = mapped(self.log_variance_map)
-        return mean, F.hardtanh(log_variance, *LOG_VARIANCE_RANGE)
+        mean = a if self.to_mean is None else mapped(self.to_mean)
+        return GaussianPosterior.of(mean, mapped(self.log_variance_map))
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def posterior(self, x: Tensor) -> GaussianPosterior:
         return self.heads(self.axes.project(self.encoder(x)))
 
     def encode(self, x: Tensor) -> Tensor:
-        return self.posterior(x)[0]
-
-    def elbo_terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.posterior(x)
-        z = self.reparametrise(mean, log_variance, noise)
-        output = self.decoder(self.axes.expand(z))
-        reconstruction = self.likelihood.reconstruction(x, output)
-        return reconstruction, self.kl(mean, log_variance, z)
+        return self.posterior(x).mean
 
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
         y = self.encoder(x)
@@ -210,12 +189,12 @@ class VRRAEModule(RRAEModule, VariationalModule):
         else:
             y = self.axes.expand(self.axes.project(y))
         a = y @ basis
-        mean, log_variance = self.heads(a)
+        q = self.heads(a)
         # y is a @ basis.T; written so, its gradient is that of the truncation, which
         # needs no derivative of single singular vectors.
-        shift = mean - a + torch.exp(0.5 * log_variance) * noise
+        shift = q.mean - a + q.std * noise
         error = self.error(x, self.decoder(y + shift @ basis.T))
-        kl = self.kl(mean, log_variance, mean)
+        kl = self.kl(q, q.mean)
         parts = {"reconstruction": error, "kl": kl.mean()}
         self.record(error, len(x))
         return LossTerms(error + self.weighted(kl, error, x), parts)
@@ -326,29 +305,11 @@ class RRAE(BaseAutoencoder):
 
     _module_class = RRAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "rank": [StrOptions({"adaptive"}), Interval(Integral, 1, None, closed="left")],
-        "rank_tolerance": [Interval(Real, 0, None, closed="left")],
-        "svd": ["boolean"],
-        "basis": [StrOptions({"all_rows", "batches"})],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        rank: Literal["adaptive"] | int = "adaptive",
-        *,
-        rank_tolerance: float = 0.2,
-        svd: bool = True,
-        basis: Literal["all_rows", "batches"] = "all_rows",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, **shared)
-        self.rank = rank
-        self.rank_tolerance = rank_tolerance
-        self.svd = svd
-        self.basis = basis
+    rank: Literal["adaptive"] | Count = "adaptive"
+    _: KW_ONLY
+    rank_tolerance: NonNegative = 0.2
+    svd: bool = True
+    basis: Literal["all_rows", "batches"] = "all_rows"
 
     def _module_settings(self) -> dict[str, Any]:
         adaptive = self.rank == "adaptive"
@@ -363,22 +324,17 @@ class RRAE(BaseAutoencoder):
                 "largest rank that a code of that width can have: decrease rank or "
                 "increase n_components."
             )
-        return {
-            "rank": self.n_components if adaptive else self.rank,
-            "rank_tolerance": self.rank_tolerance if adaptive else None,
-            "svd": self.svd,
-            "basis": self.basis,
+        return super()._module_settings() | {
+            "initial_rank": self.n_components if adaptive else self.rank,
+            "search_tolerance": self.rank_tolerance if adaptive else None,
         }
 
-    def _select_active(self, relevance: NDArray, module: AutoencoderModule) -> NDArray:
-        """Return the k coefficients: the rank is the method's own count."""
-        return np.argsort(-relevance[: module.axes.rank], kind="stable")
-
-    def _method_attributes(self, module: RRAEModule) -> dict[str, Any]:
-        return {"rank_": module.axes.rank}
+    @property
+    def rank_(self) -> int:
+        return self._module.axes.rank
 
 
-class VRRAE(RRAE):
+class VRRAE(RRAE, rank_tolerance=0.1):
     r"""Variational autoencoder whose bottleneck is the rank of a large code.
 
     As in `RRAE`, the codes of a batch are cut down to rank k; here the coefficients
@@ -466,35 +422,7 @@ class VRRAE(RRAE):
 
     _module_class = VRRAEModule
 
-    _parameter_constraints: dict = {
-        **RRAE._parameter_constraints,
-        "beta": [StrOptions({"profiled"}), Interval(Real, 0, None, closed="left")],
-        "mean_map": [StrOptions({"identity", "linear"})],
-        "kl_reduction": [StrOptions({"sum", "mean"})],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        rank: Literal["adaptive"] | int = "adaptive",
-        beta: float | Literal["profiled"] = "profiled",
-        *,
-        mean_map: Literal["identity", "linear"] = "identity",
-        kl_reduction: Literal["sum", "mean"] = "sum",
-        rank_tolerance: float = 0.1,
-        svd: bool = True,
-        basis: Literal["all_rows", "batches"] = "all_rows",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        own = {"rank_tolerance": rank_tolerance, "svd": svd, "basis": basis}
-        super().__init__(n_components, rank, **own, **shared)
-        self.beta = beta
-        self.mean_map = mean_map
-        self.kl_reduction = kl_reduction
-
-    def _module_settings(self) -> dict[str, Any]:
-        return super()._module_settings() | {
-            "beta": self.beta,
-            "mean_map": self.mean_map,
-            "kl_reduction": self.kl_reduction,
-        }
+    beta: Literal["profiled"] | NonNegative = "profiled"
+    _: KW_ONLY
+    mean_map: Literal["identity", "linear"] = "identity"
+    kl_reduction: Literal["sum", "mean"] = "sum"

@@ -6,13 +6,14 @@ Dai, Wipf: "Diagnosing and Enhancing VAE Models", ICLR 2019, arXiv 1903.05789.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
-from typing import Any, Literal, Self
+from dataclasses import KW_ONLY, field
+from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.utils.validation import (
     check_array,
     check_is_fitted,
@@ -21,12 +22,17 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor, nn
 
-from .._sklearn_compat import Interval
 from ..density import NAMED_DENSITIES
-from ..estimator.parameters import SharedParametersMixin
+from ..estimator.parameters import (
+    Activation,
+    LayerSizes,
+    Positive,
+    TrainingParameters,
+)
 from ..nn.likelihoods import GaussianLikelihood
-from ..nn.module import LossTerms
-from ..nn.networks import ACTIVATIONS, check_layer_sizes, multilayer_perceptron
+from ..nn.module import LossTerms, Networks
+from ..nn.networks import check_layer_sizes
+from ..nn.perceptrons import ACTIVATIONS, multilayer_perceptron
 from ..randomness import derived_generator, draw_seed, seeded_global_rng
 from ..training.batches import batch_rows
 from ..training.callbacks import ConvergenceMonitor, join_histories
@@ -40,23 +46,6 @@ __all__ = ["SecondStageModule", "SecondStageVAE"]
 _ROWS = 1024
 # A variance below this share of the squared mean is rounding.
 _ROUNDING = 1e-12
-
-# Parameters that mean what they mean for an autoencoder.
-_SHARED = (
-    "hidden_layer_sizes",
-    "activation",
-    "max_iter",
-    "batch_size",
-    "learning_rate",
-    "lr_patience",
-    "validation_fraction",
-    "early_stopping",
-    "n_iter_no_change",
-    "tol",
-    "device",
-    "random_state",
-    "verbose",
-)
 
 
 class SkipPerceptron(nn.Module):
@@ -106,35 +95,17 @@ class SecondStageModule(VAEModule):
 
     Parameters
     ----------
-    n_components : int
-        Width L of z and of u.
-    hidden : sequence of int
-        Hidden layers of the encoder; the decoder has them in reverse.
-    activation : callable
-        Makes the module between layers.
-    noise_variance : float
-        g^2 at the start.
+    networks, initial_noise_variance
+        As for `VAEModule`; of codes, with as many features as components.
     """
 
-    def __init__(
-        self,
-        n_components: int,
-        hidden: Sequence[int],
-        activation: Callable[[], nn.Module],
-        noise_variance: float,
-    ) -> None:
-        hidden = list(hidden)
-        super().__init__(
-            SkipPerceptron(n_components, 2 * n_components, hidden, activation),
-            SkipPerceptron(n_components, n_components, hidden[::-1], activation),
-            GaussianLikelihood(),
-            n_components,
-            noise="learned",
-            noise_variance=noise_variance,
-        )
+    noise_model = "learned"
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
         self.register_buffer("trained", torch.tensor(False))
-        self.register_buffer("code_mean", torch.zeros(n_components))
-        self.register_buffer("code_scale", torch.ones(n_components))
+        self.register_buffer("code_mean", torch.zeros(self.n_components))
+        self.register_buffer("code_scale", torch.ones(self.n_components))
 
     def set_units(self, mean: Tensor, std: Tensor) -> None:
         """Take m and s from the codes N(mean, std^2), each (n_rows, n_components)."""
@@ -153,8 +124,7 @@ class SecondStageModule(VAEModule):
 
     def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
         """Draw noise for z, then for u, shape (n_rows, 2 * n_components)."""
-        shape = (n_rows, 2 * self.n_components)
-        return torch.randn(shape, generator=generator, device=generator.device)
+        return self.standard_normal(n_rows, generator, width=2 * self.n_components)
 
     def draw_score_noise(
         self, n_draws: int, generator: torch.Generator
@@ -176,7 +146,7 @@ class SecondStageModule(VAEModule):
         return self.code_mean + self.code_scale * z
 
 
-class SecondStageVAE(DensityMixin, BaseEstimator):
+class SecondStageVAE(DensityMixin, TrainingParameters):
     r"""Density of codes: a small VAE trained on the codes of another autoencoder.
 
     With latents u of the width L of the codes, in units of each axis' deviation,
@@ -202,34 +172,7 @@ class SecondStageVAE(DensityMixin, BaseEstimator):
     noise_variance : float, default=0.1
         :math:`g^2` at the start, > 0, in units of the variance of each axis. Paper: 1,
         see the notes.
-    max_iter : int, default=500
-        Most epochs. Paper: 800; CIFAR-10 2000, CelebA 300.
-    batch_size : int or "auto", default="auto"
-        Rows in a gradient step, >= 1. ``"auto"`` is a fortieth of the rows, but at
-        least 16 and at most 128. Paper: 64.
-    learning_rate : float, default=0.004
-        Of Adam at the start, > 0. Paper: 1e-4, halved every 300 epochs.
-    lr_patience : int or None, default=10
-        The learning rate is halved after so many epochs in which the validation loss
-        has not improved by `tol`; None keeps it.
-    validation_fraction : float, default=0.1
-        Share of the rows in [0, 1) that are set aside, for the learning rate and
-        early stopping. With 0 the training loss takes their place.
-    early_stopping : bool, default=True
-        Whether to stop after `n_iter_no_change` epochs without improvement and restore
-        the weights of the lowest validation loss; otherwise `max_iter` epochs are run.
-    n_iter_no_change : int, default=40
-        See `early_stopping`.
-    tol : float, default=1e-4
-        A loss improves when it falls by this share of itself, >= 0.
-    device : str, torch.device or None, default=None
-        Where to compute: None for the CPU, ``"auto"`` for the accelerator if there is
-        one, or a name such as ``"cuda:1"``.
-    random_state : int, RandomState instance or None, default=None
-        Determines the initial weights, the split, the batches and all noise of `fit`.
-        Pass an int for reproducible results across multiple function calls.
-    verbose : int, default=0
-        Whether to print a line for each epoch.
+    %(training_parameters)s
 
     Attributes
     ----------
@@ -263,8 +206,10 @@ class SecondStageVAE(DensityMixin, BaseEstimator):
     codes of deterministic methods are fixed (``std=None``). For a posterior that is
     not normal (NGVAE) the normal one of the same mean and deviation takes its place.
 
-    Paper: the loss, u of the width of z. Reference code: the connections that skip
-    the hidden layers, fresh noise in every epoch, one scalar g.
+    Paper: the loss, u of the width of z; 800 epochs (CIFAR-10 2000, CelebA 300) of
+    batches of 64 at a learning rate of 1e-4, halved every 300 epochs.
+    Reference code: the connections that skip the hidden layers, fresh noise in every
+    epoch, one scalar g.
     Ours: every axis is divided by its deviation over the rows, posterior noise
     included, since the decoder of a deterministic method undoes any scale (the codes
     of a VAE have a deviation near 1 anyway); validation, stopping and the schedule;
@@ -290,45 +235,15 @@ class SecondStageVAE(DensityMixin, BaseEstimator):
     (5, 3)
     """
 
-    _parameter_constraints: dict = {
-        "noise_variance": [Interval(Real, 0, None, closed="neither")],
-        **{
-            name: SharedParametersMixin._parameter_constraints[name] for name in _SHARED
-        },
-    }
+    hidden_layer_sizes: LayerSizes = (128, 128)
+    _: KW_ONLY
+    activation: Activation = "relu"
+    noise_variance: Positive = 0.1
 
-    def __init__(
-        self,
-        hidden_layer_sizes: ArrayLike = (128, 128),
-        *,
-        activation: str | Callable[[], nn.Module] = "relu",
-        noise_variance: float = 0.1,
-        max_iter: int = 500,
-        batch_size: int | Literal["auto"] = "auto",
-        learning_rate: float = 4e-3,
-        lr_patience: int | None = 10,
-        validation_fraction: float = 0.1,
-        early_stopping: bool = True,
-        n_iter_no_change: int = 40,
-        tol: float = 1e-4,
-        device: str | torch.device | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.noise_variance = noise_variance
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.lr_patience = lr_patience
-        self.validation_fraction = validation_fraction
-        self.early_stopping = early_stopping
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+    noise_variance_: float = field(init=False)
+    n_iter_: int = field(init=False)
+    history_: dict[str, list[float]] = field(init=False)
+    loss_curve_: list[float] = field(init=False)
 
     def fit(self, X: ArrayLike, y: Any = None, *, std: ArrayLike | None = None) -> Self:
         """Fit the density to codes.
@@ -373,7 +288,15 @@ class SecondStageVAE(DensityMixin, BaseEstimator):
         """Return a module with initial weights from the global generator."""
         hidden = check_layer_sizes(self.hidden_layer_sizes)
         activation = ACTIVATIONS.get(self.activation, self.activation)
-        return SecondStageModule(n_components, hidden, activation, self.noise_variance)
+        n = n_components
+        networks = Networks(
+            SkipPerceptron(n, 2 * n, hidden, activation),
+            SkipPerceptron(n, n, hidden[::-1], activation),
+            GaussianLikelihood(),
+            n_components=n,
+            n_features=n,
+        )
+        return SecondStageModule(networks, initial_noise_variance=self.noise_variance)
 
     def _train(
         self,
@@ -403,7 +326,7 @@ class SecondStageVAE(DensityMixin, BaseEstimator):
             "verbose": self.verbose,
         }
         net = AutoencoderNet(module, seed=seed, **(defaults | settings))
-        net.initialize().partial_fit(rows)
+        net.initialize().train(rows)
         module.eval().trained.fill_(True)
         if not net.streaming:
             monitor.warn_of(net, name, "samples may miss the codes' distribution")

@@ -7,17 +7,17 @@ Autoencoders", NeurIPS 2018, arXiv 1802.04942.
 from __future__ import annotations
 
 import math
-from numbers import Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
-from ..nn.likelihoods import Likelihood
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import NonNegative
 from ..nn.module import EpochStart, LossTerms
+from ..nn.posteriors import GaussianPosterior
 from ..nn.variational import VariationalModule
 
 __all__ = ["BetaTCVAE"]
@@ -92,35 +92,20 @@ class BetaTCVAEModule(VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, beta
+    networks, beta
         As for `VariationalModule`; beta weighs the whole KL.
     tc_weight : float
         Weight of the total correlation, on top of its share in the KL.
     estimator : {"weighted", "stratified"}
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        beta: float,
-        *,
-        tc_weight: float,
-        estimator: str,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, beta)
-        self.tc_weight = tc_weight
-        self.estimator = estimator
-        self.n_rows = 0
+    tc_weight: float
+    estimator: str
 
     def start_epoch(self, epoch: EpochStart) -> None:
         self.n_rows = epoch.n_rows
 
-    def total_correlation(
-        self, z: Tensor, mean: Tensor, log_variance: Tensor
-    ) -> Tensor:
+    def total_correlation(self, q: GaussianPosterior, z: Tensor) -> Tensor:
         """Estimate the total correlation of q(z) in nats, shape ().
 
         The density of row i under the aggregate posterior is a weighted mean of those
@@ -131,20 +116,15 @@ class BetaTCVAEModule(VariationalModule):
             log_weights = stratified_log_weights(n_batch, self.n_rows, z.device)
         else:
             log_weights = z.new_full((n_batch, n_batch), -math.log(n_batch))
-        return _TotalCorrelation.apply(z, mean, log_variance, log_weights.to(z))
+        return _TotalCorrelation.apply(z, q.mean, q.log_variance, log_weights.to(z))
 
-    def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
-        mean, log_variance = self.posterior(x)
-        z = self.reparametrise(mean, log_variance, noise)
-        reconstruction = self.likelihood.reconstruction(x, self.decoder(z)).mean()
-        kl = self.kl(mean, log_variance, z).mean()
-        tc = self.total_correlation(z, mean, log_variance)
-        total = reconstruction + self.beta * (kl + (self.tc_weight - 1.0) * tc)
-        parts = {"reconstruction": reconstruction, "kl": kl, "total_correlation": tc}
-        return LossTerms(total, parts)
+    def regulariser(self, q: GaussianPosterior, z: Tensor) -> LossTerms:
+        tc = self.total_correlation(q, z)
+        total = self.beta * ((self.tc_weight - 1.0) * tc)
+        return LossTerms(total, {"total_correlation": tc})
 
 
-class BetaTCVAE(BaseAutoencoder):
+class BetaTCVAE(BaseAutoencoder, output_components="all"):
     r"""VAE with a weight on the dependence between latent axes, and on nothing else.
 
     The KL is the sum of what the codes tell about x, the total correlation of the
@@ -216,31 +196,7 @@ class BetaTCVAE(BaseAutoencoder):
 
     _module_class = BetaTCVAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "tc_weight": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "estimator": [StrOptions({"weighted", "stratified"})],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        tc_weight: float = 6.0,
-        *,
-        beta: float = 0.1,
-        estimator: Literal["weighted", "stratified"] = "weighted",
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.tc_weight = tc_weight
-        self.beta = beta
-        self.estimator = estimator
-
-    def _module_settings(self) -> dict[str, Any]:
-        return {
-            "beta": self.beta,
-            "tc_weight": self.tc_weight,
-            "estimator": self.estimator,
-        }
+    tc_weight: NonNegative = 6.0
+    _: KW_ONLY
+    beta: NonNegative = 0.1
+    estimator: Literal["weighted", "stratified"] = "weighted"

@@ -6,17 +6,16 @@ Dai, Wipf: "Diagnosing and Enhancing VAE Models", ICLR 2019, arXiv 1903.05789.
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY, field
+from typing import Any
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .._sklearn_compat import Interval
-from ..estimator.base import SharedParameters
+from ..estimator.parameters import Count, LayerSizes, Positive
 from ..nn.module import Phase
 from ..nn.networks import check_layer_sizes
+from ..randomness import Stream, derived_seed
 from ..training.callbacks import join_histories
 from ..training.inference import in_batches
 from ..training.net import AutoencoderNet
@@ -24,6 +23,21 @@ from .second_stage import SecondStageModule, SecondStageVAE
 from .vae import VAE, VAEModule
 
 __all__ = ["TwoStageVAE"]
+
+# What the second stage has of the first, unless it is given of its own.
+_SHARED = (
+    "hidden_layer_sizes",
+    "max_iter",
+    "batch_size",
+    "learning_rate",
+    "lr_patience",
+    "validation_fraction",
+    "early_stopping",
+    "n_iter_no_change",
+    "tol",
+    "device",
+    "random_state",
+)
 
 
 class TwoStageVAEModule(VAEModule):
@@ -33,15 +47,13 @@ class TwoStageVAEModule(VAEModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, noise, noise_variance
+    networks, noise_model, initial_noise_variance
         As for `VAEModule`.
     second_stage : SecondStageModule
         Not trained with the rest. Until it is trained, codes are drawn from N(0, I).
     """
 
-    def __init__(self, *args: Any, second_stage: SecondStageModule, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.second_stage = second_stage
+    second_stage: SecondStageModule
 
     def phases(self) -> list[Phase]:
         names = dict(self.named_parameters())
@@ -58,7 +70,7 @@ class TwoStageVAEModule(VAEModule):
         return super().draw_prior(n_rows, generator)
 
 
-class TwoStageVAE(VAE):
+class TwoStageVAE(VAE, noise="learned"):
     r"""VAE that generates through a second, small VAE of its codes.
 
     A VAE that reconstructs well puts its codes on a manifold of fewer dimensions than
@@ -145,38 +157,16 @@ class TwoStageVAE(VAE):
 
     _module_class = TwoStageVAEModule
 
-    _parameter_constraints: dict = {
-        **VAE._parameter_constraints,
-        "second_stage_hidden_layer_sizes": [
-            *VAE._parameter_constraints["hidden_layer_sizes"],
-            None,
-        ],
-        "second_stage_max_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "second_stage_learning_rate": [Interval(Real, 0, None, closed="neither"), None],
-    }
+    _: KW_ONLY
+    second_stage_hidden_layer_sizes: LayerSizes | None = None
+    second_stage_max_iter: Count | None = None
+    second_stage_learning_rate: Positive | None = None
 
-    def __init__(
-        self,
-        n_components: int = 128,
-        *,
-        noise: Literal["learned", "profiled", "fixed"] = "learned",
-        noise_variance: float = 1.0,
-        second_stage_hidden_layer_sizes: ArrayLike | None = None,
-        second_stage_max_iter: int | None = None,
-        second_stage_learning_rate: float | None = None,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(
-            n_components,
-            noise=noise,
-            noise_variance=noise_variance,
-            output_components=output_components,
-            **shared,
-        )
-        self.second_stage_hidden_layer_sizes = second_stage_hidden_layer_sizes
-        self.second_stage_max_iter = second_stage_max_iter
-        self.second_stage_learning_rate = second_stage_learning_rate
+    second_stage_history_: dict[str, list[float]] = field(init=False)
+
+    @property
+    def second_stage_noise_variance_(self) -> float:
+        return self._module.second_stage.noise_variance.item()
 
     def _module_settings(self) -> dict[str, Any]:
         second_stage = self._density()._build_module(self.n_components)
@@ -184,17 +174,15 @@ class TwoStageVAE(VAE):
 
     def _density(self) -> SecondStageVAE:
         """Return the second stage as an estimator that is not fitted."""
-        names = ("hidden_layer_sizes", "max_iter", "learning_rate")
-        own = {name: getattr(self, f"second_stage_{name}") for name in names}
+        params = self.get_params(deep=False)
+        own = {name: params.get(f"second_stage_{name}") for name in _SHARED}
         if own["hidden_layer_sizes"] is not None:
             check_layer_sizes(
                 own["hidden_layer_sizes"], "second_stage_hidden_layer_sizes"
             )
-        shared = SecondStageVAE().get_params().keys() & self.get_params(deep=False)
-        shared -= {"activation", "noise_variance", "verbose"}
-        params = {name: getattr(self, name) for name in shared}
-        given = {name: value for name, value in own.items() if value is not None}
-        return SecondStageVAE(**(params | given))
+        return SecondStageVAE(
+            **{name: params[name] if own[name] is None else own[name] for name in own}
+        )
 
     def _train_further(
         self, module: TwoStageVAEModule, net: AutoencoderNet, x: Tensor
@@ -213,14 +201,9 @@ class TwoStageVAE(VAE):
         second = self._density()._train(
             module.second_stage,
             in_batches(module.code_rows, x),
-            # Another stream than the first stage's.
-            self._seed + 1,
+            derived_seed(self._seed, Stream.SECOND_STAGE),
             name="TwoStageVAE, second stage",
             epochs_before=len(next(iter(earlier.values()), [])),
             **(settings if net.streaming else {}),
         )
         self.second_stage_history_ = join_histories(earlier, second.history)
-
-    def _method_attributes(self, module: TwoStageVAEModule) -> dict[str, Any]:
-        variance = module.second_stage.noise_variance.item()
-        return {"second_stage_noise_variance_": variance}

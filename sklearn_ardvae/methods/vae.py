@@ -8,16 +8,15 @@ ICLR 2017; Burgess et al.: "Understanding disentangling in beta-VAE", arXiv 1804
 from __future__ import annotations
 
 import math
-from numbers import Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
-from ..nn.likelihoods import Likelihood
-from ..nn.module import EpochStart, LossTerms
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import NonNegative, Positive, Share
+from ..nn.module import EpochStart, LossTerms, Networks
 from ..nn.variational import VariationalModule
 
 __all__ = ["VAE", "BetaVAE", "VAEModule"]
@@ -36,29 +35,24 @@ class VAEModule(VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components
+    networks
         As for `VariationalModule`.
-    noise : {"profiled", "learned", "fixed"}
+    noise_model : {"profiled", "learned", "fixed"}
         Where g^2 comes from: it is the batch's mean squared error, at which the loss
-        is least; or a parameter; or `noise_variance`.
-    noise_variance : float
+        is least; or a parameter; or its start.
+    initial_noise_variance : float
         g^2 at the start.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        *,
-        noise: str,
-        noise_variance: float,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, beta=1.0)
-        self.noise = noise
-        log_variance = torch.tensor(math.log(noise_variance))
-        if noise == "learned" and not likelihood.logits:
+    beta = 1.0
+
+    noise_model: str
+    initial_noise_variance: float
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        log_variance = torch.tensor(math.log(self.initial_noise_variance))
+        if self.noise_model == "learned" and not self.likelihood.logits:
             self.log_noise_variance = nn.Parameter(log_variance)
         else:
             self.register_buffer("log_noise_variance", log_variance)
@@ -69,12 +63,13 @@ class VAEModule(VariationalModule):
         return self.log_noise_variance.exp().clamp_min(_SMALLEST_VARIANCE)
 
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
-        reconstruction, kl = (term.mean() for term in self.elbo_terms(x, noise))
+        terms = self.bound_terms(x, self.posterior(x), noise)
+        reconstruction, kl = (term.mean() for term in terms)
         parts = {"reconstruction": reconstruction, "kl": kl}
         if self.likelihood.logits:
             return LossTerms(reconstruction + kl, parts)
         n_features = x.shape[1]
-        if self.noise == "profiled":
+        if self.noise_model == "profiled":
             variance = (reconstruction / n_features).clamp_min(_SMALLEST_VARIANCE)
         else:
             variance = self.noise_variance
@@ -83,7 +78,7 @@ class VAEModule(VariationalModule):
         return LossTerms(total, parts | {"noise_variance": variance})
 
 
-class VAE(BaseAutoencoder):
+class VAE(BaseAutoencoder, output_components="all"):
     r"""Variational autoencoder whose noise variance is fitted with the rest.
 
     .. math::
@@ -145,29 +140,14 @@ class VAE(BaseAutoencoder):
 
     _module_class = VAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "noise": [StrOptions({"profiled", "learned", "fixed"})],
-        "noise_variance": [Interval(Real, 0, None, closed="neither")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        *,
-        noise: Literal["profiled", "learned", "fixed"] = "profiled",
-        noise_variance: float = 1.0,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.noise = noise
-        self.noise_variance = noise_variance
+    _: KW_ONLY
+    noise: Literal["profiled", "learned", "fixed"] = "profiled"
+    noise_variance: Positive = 1.0
 
     def _module_settings(self) -> dict[str, Any]:
         return {
-            "noise": self.noise,
-            "noise_variance": self.noise_variance,
+            "noise_model": self.noise,
+            "initial_noise_variance": self.noise_variance,
         }
 
 
@@ -180,46 +160,40 @@ class BetaVAEModule(VariationalModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components, beta
+    networks, beta
         As for `VariationalModule`.
     capacity : float or None
         C_t at the end of its rise, in nats.
-    rise : float
+    capacity_rise : float
         Share of the epochs over which C_t rises from 0.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        beta: float,
-        *,
-        capacity: float | None,
-        rise: float,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components, beta)
-        self.final_capacity = capacity
-        self.rise = rise
-        self.register_buffer("capacity", torch.tensor(0.0))
+    capacity: float | None
+    capacity_rise: float
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        at_start = torch.tensor(0.0)
+        self.register_buffer("present_capacity", at_start, persistent=False)
 
     def start_epoch(self, epoch: EpochStart) -> None:
-        if self.final_capacity is not None:
-            share = epoch.index / max(1.0, self.rise * epoch.n_epochs)
-            self.capacity.fill_(self.final_capacity * min(1.0, share))
+        if self.capacity is not None:
+            share = epoch.index / max(1.0, self.capacity_rise * epoch.n_epochs)
+            self.present_capacity.fill_(self.capacity * min(1.0, share))
             self.settled = share >= 1.0
 
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
-        if self.final_capacity is None:
+        if self.capacity is None:
             return super().loss(x, noise)
-        reconstruction, kl = (term.mean() for term in self.elbo_terms(x, noise))
-        total = reconstruction + self.beta * (kl - self.capacity).abs()
-        parts = {"reconstruction": reconstruction, "kl": kl, "capacity": self.capacity}
+        terms = self.bound_terms(x, self.posterior(x), noise)
+        reconstruction, kl = (term.mean() for term in terms)
+        capacity = self.present_capacity
+        total = reconstruction + self.beta * (kl - capacity).abs()
+        parts = {"reconstruction": reconstruction, "kl": kl, "capacity": capacity}
         return LossTerms(total, parts)
 
 
-class BetaVAE(BaseAutoencoder):
+class BetaVAE(BaseAutoencoder, output_components="all"):
     r"""VAE with a weight on the KL, which presses towards few, independent axes.
 
     .. math::
@@ -227,9 +201,7 @@ class BetaVAE(BaseAutoencoder):
         + \beta \sum_{l=1}^L \tfrac12 \left( \mu_{il}^2 + \sigma_{il}^2
         - \log\sigma_{il}^2 - 1 \right) \right]
 
-    The squared error is a SUM over features without 1/2 (the Bernoulli likelihood
-    puts the cross entropy in its place), the KL a SUM over latent axes; both are
-    means over the batch. With a `capacity` the second term is
+    %(squared_error_and_kl)s With a `capacity` the second term is
     :math:`\beta\,|\overline{\mathrm{KL}} - C_t|` of the batch's mean KL, with C_t
     rising linearly from 0.
 
@@ -283,31 +255,7 @@ class BetaVAE(BaseAutoencoder):
 
     _module_class = BetaVAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "capacity": [Interval(Real, 0, None, closed="left"), None],
-        "capacity_rise": [Interval(Real, 0, 1, closed="right")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        beta: float = 0.2,
-        *,
-        capacity: float | None = None,
-        capacity_rise: float = 0.5,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.beta = beta
-        self.capacity = capacity
-        self.capacity_rise = capacity_rise
-
-    def _module_settings(self) -> dict[str, Any]:
-        return {
-            "beta": self.beta,
-            "capacity": self.capacity,
-            "rise": self.capacity_rise,
-        }
+    beta: NonNegative = 0.2
+    _: KW_ONLY
+    capacity: NonNegative | None = None
+    capacity_rise: Share = 0.5

@@ -7,20 +7,17 @@ Tolstikhin, Bousquet, Gelly, Schoelkopf: "Wasserstein Auto-Encoders", ICLR 2018,
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
-from typing import Any, Literal, Unpack
+from dataclasses import KW_ONLY
+from typing import Any, Literal
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from .._sklearn_compat import Interval, StrOptions
-from ..estimator.base import BaseAutoencoder, SharedParameters
+from ..estimator.base import BaseAutoencoder
+from ..estimator.parameters import LayerSizes, NonNegative, Positive
 from ..nn.critics import discriminator_loss, generator_loss, make_critic
 from ..nn.divergences import squared_mmd
-from ..nn.likelihoods import Likelihood
-from ..nn.module import AutoencoderModule, LossTerms, Phase
-from ..training.net import AutoencoderNet
+from ..nn.module import AutoencoderModule, LossTerms, Networks, Phase
 
 __all__ = ["WAE"]
 
@@ -37,13 +34,12 @@ class WAEModule(AutoencoderModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components
+    networks
         As for `AutoencoderModule`.
     penalty_weight : float
         w.
     input_noise : float
         Standard deviation of the noise that the encoder sees in training.
-    n_features : int
     critic : nn.Module or None
         Maps (n_rows, n_components) to (n_rows, 1); None for the MMD.
     critic_rate : float
@@ -52,28 +48,15 @@ class WAEModule(AutoencoderModule):
         Whether the log density of the prior is a part of the logit.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        *,
-        penalty_weight: float,
-        input_noise: float,
-        n_features: int,
-        critic: nn.Module | None,
-        critic_rate: float,
-        prior_in_logit: bool,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components)
-        self.penalty_weight = penalty_weight
-        self.input_noise = input_noise
-        self.n_features = n_features
-        self.critic = critic
-        self.critic_rate = critic_rate
-        self.prior_in_logit = prior_in_logit
-        self.scales = [2.0 * n_components * t for t in _RELATIVE_SCALES]
+    penalty_weight: float
+    input_noise: float
+    critic: nn.Module | None
+    critic_rate: float
+    prior_in_logit: bool
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        self.scales = [2.0 * self.n_components * t for t in _RELATIVE_SCALES]
 
     def draw_noise(
         self, n_rows: int, generator: torch.Generator
@@ -84,8 +67,7 @@ class WAEModule(AutoencoderModule):
         )
         if not (self.training and self.input_noise):
             return (prior,)
-        shape = (n_rows, self.n_features)
-        draw = torch.randn(shape, generator=generator, device=generator.device)
+        draw = self.standard_normal(n_rows, generator, width=self.n_features)
         return prior, draw.mul_(self.input_noise)
 
     def codes(self, x: Tensor, disturbance: Tensor | None = None) -> Tensor:
@@ -111,14 +93,24 @@ class WAEModule(AutoencoderModule):
         if self.critic is None:
             return super().phases()
         nets = [*self.encoder.parameters(), *self.decoder.parameters()]
+        # The paper's Adam: with a first moment of 0.9 codes overshoot a critic that
+        # lags behind them, and shrink.
+        adam = {"betas": (0.5, 0.999)}
         return [
-            Phase("autoencoder", nets, self.adversarial_loss, self.draw_noise),
+            Phase(
+                "autoencoder",
+                nets,
+                self.adversarial_loss,
+                self.draw_noise,
+                optimizer=adam,
+            ),
             Phase(
                 "critic",
                 list(self.critic.parameters()),
                 self.critic_loss,
                 self.draw_noise,
                 learning_rate_factor=self.critic_rate,
+                optimizer=adam,
             ),
         ]
 
@@ -142,7 +134,7 @@ class WAEModule(AutoencoderModule):
         return LossTerms(discriminator_loss(self.logit(prior), self.logit(z)))
 
 
-class WAE(BaseAutoencoder):
+class WAE(BaseAutoencoder, output_components="all"):
     r"""Wasserstein autoencoder: the codes of all rows together follow the prior.
 
     Where a VAE presses the posterior of each row towards N(0, I), this penalises the
@@ -158,8 +150,7 @@ class WAE(BaseAutoencoder):
         t \in \{0.1, 0.2, 0.5, 1, 2, 5, 10\} \\
         P_{gan} &= -\frac1B \sum_{i=1}^B \log \sigma(h(z_i))
 
-    The squared error is a SUM over features without 1/2 (the Bernoulli likelihood
-    puts the cross entropy in its place), and a mean over the batch. The MMD is the
+    %(squared_error)s The MMD is the
     unbiased estimate: near the prior it is negative as often as not. For the second
     form a critic h lowers
 
@@ -244,40 +235,13 @@ class WAE(BaseAutoencoder):
 
     _module_class = WAEModule
 
-    _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
-        "penalty_weight": [Interval(Real, 0, None, closed="left")],
-        "penalty": [StrOptions({"mmd", "gan"})],
-        "input_noise": [Interval(Real, 0, None, closed="left")],
-        "critic_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-            None,
-        ],
-        "critic_learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "prior_in_logit": ["boolean"],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        penalty_weight: float = 20.0,
-        *,
-        penalty: Literal["mmd", "gan"] = "mmd",
-        input_noise: float = 0.0,
-        critic_layer_sizes: ArrayLike | None = None,
-        critic_learning_rate: float = 5e-4,
-        prior_in_logit: bool = False,
-        output_components: Literal["active", "all"] = "all",
-        **shared: Unpack[SharedParameters],
-    ) -> None:
-        super().__init__(n_components, output_components=output_components, **shared)
-        self.penalty_weight = penalty_weight
-        self.penalty = penalty
-        self.input_noise = input_noise
-        self.critic_layer_sizes = critic_layer_sizes
-        self.critic_learning_rate = critic_learning_rate
-        self.prior_in_logit = prior_in_logit
+    penalty_weight: NonNegative = 20.0
+    _: KW_ONLY
+    penalty: Literal["mmd", "gan"] = "mmd"
+    input_noise: NonNegative = 0.0
+    critic_layer_sizes: LayerSizes | None = None
+    critic_learning_rate: Positive = 5e-4
+    prior_in_logit: bool = False
 
     def _module_settings(self) -> dict[str, Any]:
         critic = None
@@ -292,18 +256,7 @@ class WAE(BaseAutoencoder):
                 UserWarning,
                 stacklevel=5,
             )
-        return {
-            "penalty_weight": self.penalty_weight,
-            "input_noise": self.input_noise,
-            "n_features": self.n_features_in_,
+        return super()._module_settings() | {
             "critic": critic,
             "critic_rate": self.critic_learning_rate / self.learning_rate,
-            "prior_in_logit": self.prior_in_logit,
         }
-
-    def _train(self, *args: Any, **settings: Any) -> AutoencoderNet:
-        # The paper's Adam: with a first moment of 0.9 codes overshoot a critic that
-        # lags behind them, and shrink.
-        if self.penalty == "gan" and "optimizer" not in (self.skorch_params or {}):
-            settings["optimizer__betas"] = (0.5, 0.999)
-        return super()._train(*args, **settings)

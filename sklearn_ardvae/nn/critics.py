@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .networks import multilayer_perceptron
+from .perceptrons import multilayer_perceptron
 
 __all__ = ["discriminator_loss", "generator_loss", "gradient_penalty", "make_critic"]
 

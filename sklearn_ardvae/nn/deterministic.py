@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from .likelihoods import Likelihood
-from .module import AutoencoderModule, LossTerms, Noise
+from .gaussian import covariance_root, draw_gaussian
+from .module import AutoencoderModule, LossTerms, Networks, Noise
 
 __all__ = ["DeterministicModule"]
 
@@ -25,24 +27,17 @@ class DeterministicModule(AutoencoderModule):
 
     Parameters
     ----------
-    encoder, decoder, likelihood, n_components
-        As for `AutoencoderModule`.
+    networks : Networks
     penalty_weight : float
         w.
     """
 
-    def __init__(
-        self,
-        encoder: torch.nn.Module,
-        decoder: torch.nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-        penalty_weight: float = 0.0,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, n_components)
-        self.penalty_weight = penalty_weight
-        self.register_buffer("code_mean", torch.zeros(n_components))
-        self.register_buffer("code_root", torch.eye(n_components))
+    penalty_weight: float = 0.0
+
+    def __init__(self, networks: Networks, **settings: Any) -> None:
+        super().__init__(networks, **settings)
+        self.register_buffer("code_mean", torch.zeros(self.n_components))
+        self.register_buffer("code_root", torch.eye(self.n_components))
 
     def penalty(self, x: Tensor, z: Tensor, output: Tensor, noise: Noise) -> Tensor:
         """Return P, shape (); by default none."""
@@ -50,7 +45,7 @@ class DeterministicModule(AutoencoderModule):
 
     def loss(self, x: Tensor, noise: Noise) -> LossTerms:
         z = self.encode(x)
-        output = self.decoder(z)
+        output = self.output(z)
         reconstruction = self.likelihood.reconstruction(x, output).mean()
         if self.penalty_weight == 0.0:
             return LossTerms(reconstruction, {"reconstruction": reconstruction})
@@ -58,14 +53,12 @@ class DeterministicModule(AutoencoderModule):
         total = torch.add(reconstruction, penalty, alpha=self.penalty_weight)
         return LossTerms(total, {"reconstruction": reconstruction, "penalty": penalty})
 
-    def finish(self, x: Tensor, generator: torch.Generator) -> None:
-        """Take the moments of the codes of all rows."""
+    def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
+        """Take the moments of the codes of all rows, or of a stream's piece."""
         codes = torch.cat([self.encode(rows) for rows in x.split(_ROWS)]).double()
         covariance = torch.cov(codes.T, correction=0).reshape(self.n_components, -1)
-        values, axes = torch.linalg.eigh(covariance)
         self.code_mean.copy_(codes.mean(0))
-        self.code_root.copy_(axes * values.clamp_min(0.0).sqrt())
+        self.code_root.copy_(covariance_root(covariance))
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
-        noise = super().draw_prior(n_rows, generator)
-        return self.code_mean + noise @ self.code_root.T
+        return draw_gaussian(self.code_mean, self.code_root, n_rows, generator)

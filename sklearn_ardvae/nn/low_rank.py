@@ -1,20 +1,20 @@
-"""Codes of low rank: truncation with a safe gradient, principal axes, their number.
+"""Codes of low rank: truncation with a safe gradient, and principal axes.
 
 Codes are rows: Y has shape (n_rows, n_components), where papers have columns.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .gaussian import covariance_root, draw_gaussian
+
 __all__ = [
     "PrincipalAxes",
-    "RankSearch",
     "align",
     "batch_axes",
     "nuclear_norm",
@@ -176,9 +176,9 @@ def nuclear_norm(matrix: Tensor) -> Tensor:
 class PrincipalAxes(nn.Module):
     r"""The axes that codes are expressed in, kept up to date while training.
 
-    In training mode `observe` adds up :math:`(1, Y)^\top (1, Y)` of each batch; when
-    the module is put into evaluation mode, the axes become the leading eigenvectors
-    of that matrix: the SVD of all codes of the epoch, none of which is stored.
+    `observe` adds up :math:`(1, Y)^\top (1, Y)` of each batch of an epoch; `update`
+    takes the axes to the leading eigenvectors of that matrix: the SVD of all codes of
+    the epoch, none of which is stored.
 
     Parameters
     ----------
@@ -214,7 +214,6 @@ class PrincipalAxes(nn.Module):
         self.register_buffer("mean", torch.zeros(n))
         self.register_buffer("covariance", torch.eye(n) * (torch.arange(n) < rank))
         self.register_buffer("moments", torch.zeros(n + 1, n + 1, dtype=torch.float64))
-        self._is_stale = False
 
     @property
     def rank(self) -> int:
@@ -236,34 +235,27 @@ class PrincipalAxes(nn.Module):
 
     def draw(self, n_rows: int, generator: torch.Generator) -> Tensor:
         """Draw coordinates from the Gaussian with their mean and covariance."""
-        values, vectors = torch.linalg.eigh(self.covariance)
-        root = vectors * values.clamp_min(0.0).sqrt()
-        shape = (n_rows, len(root))
-        noise = torch.randn(shape, generator=generator, device=generator.device)
-        return self.mean + noise @ root.T
+        root = covariance_root(self.covariance)
+        return draw_gaussian(self.mean, root, n_rows, generator)
 
     # --- upkeep -----------------------------------------------------------------
 
     def forget(self, streaming: bool) -> None:
         """Drop what was observed before, or half of its weight in a stream."""
-        self.moments.copy_(0.5 * self.moments if streaming else 0.0 * self.rank_)
+        if streaming:
+            self.moments.mul_(0.5)
+        else:
+            self.moments.zero_()
 
     @torch.no_grad()
     def observe(self, y: Tensor) -> None:
         """Take note of codes, shape (n_rows, n_components)."""
         rows = torch.cat((y.new_ones(len(y), 1), y.detach()), dim=1).double()
         self.moments += rows.T @ rows
-        self._is_stale = True
-
-    def train(self, mode: bool = True) -> PrincipalAxes:
-        if not mode and self._is_stale:
-            self.update()
-        return super().train(mode)
 
     @torch.no_grad()
     def update(self, gram: Tensor | None = None) -> None:
         """Bring the axes up to what was observed, or to those of `gram`."""
-        self._is_stale = False
         moments = self.moments / self.moments[0, 0]
         mean, second = moments[0, 1:], moments[1:, 1:]
         covariance = second - torch.outer(mean, mean)
@@ -309,90 +301,3 @@ class PrincipalAxes(nn.Module):
                 axes = batch_axes(y, min(self.rank, len(y))).double()
                 projectors = (0.0 if projectors is None else projectors) + axes @ axes.T
         self.update(projectors)
-
-
-class RankSearch(nn.Module):
-    """Looks, by bisection, for the smallest rank with which the error stays.
-
-    It is told the mean training error of each epoch, without any price of an axis,
-    for the sake of which it would give up axes that are needed. At the rank that
-    holds, the error first settles; its best value is the reference. The next trial is
-    halfway to the largest rank that failed. It holds as soon as the error comes down
-    to the reference, or when it settles within 1 + tolerance of it; and fails when it
-    settles above, or falls so slowly that it would not come down. Then the last rank
-    that held comes back, with its weights, and is trained on until it settles: a
-    trial that was trained for longer than its reference would look better than it is.
-    The end is a rank that holds while the next lower one, tried from it, fails.
-
-    Parameters
-    ----------
-    tolerance : float
-        Relative rise of the error that is accepted, >= 0.
-    patience : int
-        The error has settled when it has not fallen by `progress` for so many epochs.
-    progress : float
-        Relative improvement that counts; in a trial also this share, ten times, of
-        what the error exceeds the target by.
-    """
-
-    def __init__(
-        self, tolerance: float, patience: int = 10, progress: float = 0.01
-    ) -> None:
-        super().__init__()
-        self.tolerance, self.patience, self.progress = tolerance, patience, progress
-        for name, value in {
-            "best": math.inf,
-            "n_idle": 0.0,
-            "reference": math.inf,
-            "held": math.inf,
-            "failed": 0.0,
-            "failed_from": 1.0,
-            "is_over": 0.0,
-        }.items():
-            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
-
-    def next_rank(self, rank: int, error: float) -> int:
-        """Return the rank of the next epoch, given the error of one at `rank`."""
-        target = self.reference.item() * (1.0 + self.tolerance)
-        on_trial = rank < self.held and self.reference.isfinite()
-        self._watch(error, target if on_trial else math.inf)
-        if on_trial and error <= self.reference:
-            return self._next_trial(rank)
-        if self.n_idle < self.patience:
-            return rank
-        if not on_trial:
-            self.reference.clamp_(max=self.best.item())
-            return self._next_trial(rank)
-        if self.best <= target:
-            return self._next_trial(rank)
-        self.failed.fill_(rank)
-        self.failed_from.copy_(self.held)
-        self._forget()
-        return int(self.held)
-
-    def _watch(self, error: float, target: float) -> None:
-        """Count the epochs since the error last fell by enough."""
-        best = self.best.item()
-        step = self.progress * max(best, 10.0 * (best - target))
-        if math.isinf(best) or error < best - step:
-            self.best.fill_(error)
-            self.n_idle.zero_()
-        else:
-            self.n_idle += 1
-
-    def _forget(self) -> None:
-        self.best.fill_(math.inf)
-        self.n_idle.zero_()
-
-    def _next_trial(self, rank: int) -> int:
-        """Note that `rank` holds; return the next to try, or `rank` at the end."""
-        self._forget()
-        self.held.fill_(rank)
-        if rank <= self.failed:  # It failed from afar, and holds now.
-            self.failed.zero_()
-            self.failed_from.fill_(1.0)
-        gap = rank - int(self.failed)
-        if gap == 1 and rank == self.failed_from:
-            self.is_over.fill_(1.0)
-            return rank
-        return rank - max(1, gap // 2)

@@ -7,18 +7,53 @@ sees nothing of the method but what stands here.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .likelihoods import Likelihood
 
-__all__ = ["AutoencoderModule", "EpochStart", "HeldOut", "LossTerms", "Noise", "Phase"]
+__all__ = [
+    "AutoencoderModule",
+    "EpochStart",
+    "HeldOut",
+    "LossTerms",
+    "Networks",
+    "Noise",
+    "Phase",
+]
 
 Noise = Tensor | tuple[Tensor, ...] | None
 """Randomness that a loss needs; drawn by the engine, so that losses are functions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What every method is made of, and the widths of its ends.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Maps rows to ``outputs_per_component * n_components`` numbers.
+    decoder : nn.Module
+        Maps codes to what the likelihood takes (means or logits).
+    likelihood : Likelihood
+        Turns the decoder's output into a reconstruction loss and a mean.
+    n_components : int
+        The latent size L.
+    n_features : int
+        The width D of rows.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    likelihood: Likelihood
+    n_components: int
+    n_features: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +74,29 @@ class LossTerms:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Rows withheld from the gradient steps and shown to ``start_epoch`` instead.
+    """Rows that ``start_epoch`` sees; the gradient steps do not, if they are withheld.
 
     Parameters
     ----------
-    size : callable of int to int
-        The number of rows to withhold, given the number of training rows.
+    share : float
+        Of the training rows.
+    most : int or None
+        No more than so many.
     every : int
         A new set is drawn every so many epochs; it is withheld until the next.
-    shared : bool
-        Whether the rows are shown to ``start_epoch`` but not withheld.
+    withheld : bool
+        Whether the steps must not see the rows.
     """
 
-    size: Callable[[int], int]
+    share: float = 1.0
+    most: int | None = None
     every: int = 1
-    shared: bool = False
+    withheld: bool = True
+
+    def size(self, n_rows: int) -> int:
+        """Return the number of rows wanted of `n_rows`."""
+        wanted = max(1, round(self.share * n_rows))
+        return wanted if self.most is None else min(wanted, self.most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +112,7 @@ class EpochStart:
     n_rows : int
         Training rows, those that are withheld among them.
     held_out : Tensor of shape (n_held_out, n_features) or None
-        Rows withheld from the steps of this epoch, where they were drawn anew.
+        The rows of `HeldOut`, where they were drawn anew.
     generator : torch.Generator
         The fit's own stream of random numbers, on the module's device.
     streaming : bool
@@ -105,6 +148,9 @@ class Phase:
         the rows of the step.
     learning_rate_factor : float
         This phase's learning rate over the estimator's ``learning_rate``.
+    optimizer : mapping of str to object
+        Settings of this phase's Adam, which those of a user go before; another
+        optimiser does not get them.
     """
 
     name: str
@@ -114,6 +160,7 @@ class Phase:
     repeats: int = 1
     fresh_batch: bool = False
     learning_rate_factor: float = 1.0
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
 
 
 class AutoencoderModule(nn.Module):
@@ -121,39 +168,57 @@ class AutoencoderModule(nn.Module):
 
     Rows are flat: ``x`` has shape (n_rows, n_features) also for images.
 
+    A method declares its settings as annotations of its class (``beta: float``) and
+    finds them as attributes. Those with a value there may be left out; a plain value in
+    a class below (``beta = 1.0``) fixes a setting.
+
     Parameters
     ----------
-    encoder : nn.Module
-        Maps rows to ``outputs_per_component * n_components`` numbers.
-    decoder : nn.Module
-        Maps codes to what the likelihood takes (means or logits).
-    likelihood : Likelihood
-        Turns the decoder's output into a reconstruction loss and a mean.
-    n_components : int
-        The latent size L.
+    networks : Networks
+        Encoder, decoder, likelihood and widths.
+    **settings
+        By the names that the class and its parents declare.
     """
 
     #: Numbers the encoder puts out for each latent component (2: mean, log variance).
     outputs_per_component = 1
-    #: Rows that ``start_epoch`` wants to see and the steps must not.
+    #: Rows that ``start_epoch`` wants to see.
     held_out: HeldOut | None = None
     #: Whether the loss is comparable from epoch to epoch. While it is not, because a
     #: method still changes the size of its model, the engine neither lowers the
     #: learning rate nor stops nor keeps best weights.
     settled = True
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        n_components: int,
-    ) -> None:
+    def __init__(self, networks: Networks, **settings: Any) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihood
-        self.n_components = n_components
+        self.encoder = networks.encoder
+        self.decoder = networks.decoder
+        self.likelihood = networks.likelihood
+        self.n_components = networks.n_components
+        self.n_features = networks.n_features
+        declared = self.declared_settings()
+        missing = [n for n, needed in declared.items() if needed and n not in settings]
+        unknown = [name for name in settings if name not in declared]
+        if missing or unknown:
+            raise TypeError(
+                f"{type(self).__name__} has the settings {list(declared)}; missing: "
+                f"{missing}, unknown: {unknown}."
+            )
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    @classmethod
+    def declared_settings(cls) -> dict[str, bool]:
+        """Return the names of the settings, parents' first, and which are needed."""
+        declared: dict[str, bool] = {}
+        for method in reversed(cls.__mro__[: cls.__mro__.index(AutoencoderModule)]):
+            stated, values = inspect.get_annotations(method), vars(method)
+            declared |= {name: name not in values for name in stated}
+            for fixed in values.keys() - stated.keys():
+                declared.pop(fixed, None)
+        return declared
+
+    # --- inference ----------------------------------------------------------------
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the reconstructions, shape (n_rows, n_features)."""
@@ -167,9 +232,30 @@ class AutoencoderModule(nn.Module):
         """Return the deviation of q(z|x) around `encode`, 0 where there is no q."""
         return torch.zeros_like(self.encode(x))
 
+    def output(self, z: Tensor) -> Tensor:
+        """Return what the likelihood takes (means or logits), given codes."""
+        return self.decoder(z)
+
     def decode(self, z: Tensor) -> Tensor:
         """Return the mean of x given z, in the range of the data."""
-        return self.likelihood.mean(self.decoder(z))
+        return self.likelihood.mean(self.output(z))
+
+    def component_variance(self, codes: Tensor) -> Tensor:
+        """Return the variance of each latent axis, shape (n_components,)."""
+        return codes.var(0, correction=0)
+
+    def is_active(self) -> Tensor | None:
+        """Return which axes the method's own rule keeps, bool, (n_components,).
+
+        None leaves it to the relevance of the axes.
+        """
+        return None
+
+    def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        """Draw codes from the method's own prior, shape (n_rows, n_components)."""
+        return self.standard_normal(n_rows, generator)
+
+    # --- training -----------------------------------------------------------------
 
     def draw_noise(self, n_rows: int, generator: torch.Generator) -> Noise:
         """Draw what `loss` needs of randomness for `n_rows` rows."""
@@ -181,24 +267,20 @@ class AutoencoderModule(nn.Module):
 
     def phases(self) -> list[Phase]:
         """Return what is trained, in order; by default everything, on `loss`."""
-        parameters = list(self.parameters())
-        return [Phase("loss", parameters, self.loss, self.draw_noise)]
+        return [Phase("loss", list(self.parameters()), self.loss, self.draw_noise)]
 
     def start_epoch(self, epoch: EpochStart) -> None:
         """Update state that changes once per epoch and is not trained."""
 
-    def finish(self, x: Tensor, generator: torch.Generator) -> None:
-        """Update state that is computed once, from all rows, after training."""
+    def end_epoch(self, rows: Tensor) -> None:
+        """Update state after the steps of an epoch; `rows` are some training rows."""
 
-    def component_variance(self, codes: Tensor) -> Tensor:
-        """Return the variance of each latent axis, shape (n_components,)."""
-        return codes.var(0, correction=0)
+    def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
+        """Update state that is taken from all rows, or a stream's piece, at the end."""
 
-    def count_active(self) -> Tensor | None:
-        """Return the method's own count for the history, or None for an estimate."""
-        return None
-
-    def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
-        """Draw codes from the method's own prior, shape (n_rows, n_components)."""
-        shape = (n_rows, self.n_components)
+    def standard_normal(
+        self, n_rows: int, generator: torch.Generator, width: int | None = None
+    ) -> Tensor:
+        """Draw from N(0, I), shape (n_rows, width), by default one for each axis."""
+        shape = (n_rows, self.n_components if width is None else width)
         return torch.randn(shape, generator=generator, device=generator.device)

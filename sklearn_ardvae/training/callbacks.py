@@ -127,7 +127,7 @@ class SklearnBridge(Callback):
     ----------
     context : sklearn.callback.CallbackContext
         Of the fit.
-    told : dict
+    hook_arguments : dict
         The arguments ``estimator``, ``X`` and ``y`` of every hook.
     snapshot : callable
         ``snapshot(net) -> dict``: fitted attributes as of now; only called if a
@@ -137,20 +137,20 @@ class SklearnBridge(Callback):
     def __init__(
         self,
         context: Any,
-        told: dict[str, Any],
+        hook_arguments: dict[str, Any],
         snapshot: Callable[[AutoencoderNet], dict[str, Any]],
     ) -> None:
         self.context = context
-        self.told = told
+        self.hook_arguments = hook_arguments
         self.snapshot = snapshot
 
     def on_epoch_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
         self.epoch_ = self.context.subcontext(task_name="epoch")
-        self.epoch_.call_on_fit_task_begin(**self.told)
+        self.epoch_.call_on_fit_task_begin(**self.hook_arguments)
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         stop = self.epoch_.call_on_fit_task_end(
-            **self.told, reconstruction_attributes=lambda: self.snapshot(net)
+            **self.hook_arguments, reconstruction_attributes=lambda: self.snapshot(net)
         )
         if stop:
             net.request_stop()

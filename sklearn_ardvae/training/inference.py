@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -32,13 +32,28 @@ def noise_variance(module: AutoencoderModule, x: Tensor, seed: int) -> float:
     """Return the mean squared error of one feature, over x and the posterior."""
 
     def root_mean_square(rows: Tensor) -> Tensor:
-        draws = _score_draws(module, seed, rows.device)
-        means = (module.decode(_code(module, rows, noise)) for noise in draws)
+        means = (module.decode(z) for z in _draw_codes(module, rows, seed))
         return torch.stack([_root_mean_square(mean - rows) for mean in means], dim=1)
 
     # Squared on the host, in float64, which not every device has.
     error = in_batches(root_mean_square, x).cpu().double().square().mean().item()
     return max(error, _SMALLEST_NOISE_VARIANCE)
+
+
+def _draw_codes(module: AutoencoderModule, rows: Tensor, seed: int) -> Iterator[Tensor]:
+    """Yield draws of the posterior, or the code where there is none."""
+    if not isinstance(module, VariationalModule):
+        yield module.encode(rows)
+        return
+    q = module.posterior(rows)
+    for noise in _score_noise(module, seed, rows.device):
+        yield q.sample(noise)
+
+
+def _score_noise(
+    module: VariationalModule, seed: int, device: torch.device
+) -> list[Tensor]:
+    return module.draw_score_noise(_DRAWS, derived_generator(seed, device=device))
 
 
 def _root_mean_square(errors: Tensor) -> Tensor:
@@ -57,10 +72,11 @@ def evidence(
     """
 
     def bound(rows: Tensor) -> Tensor:
-        draws = _score_draws(module, seed, rows.device)
+        draws = _score_noise(module, seed, rows.device)
         total = torch.zeros(len(rows), device=rows.device)
+        q = module.posterior(rows)
         for noise in draws:
-            reconstruction, kl = module.elbo_terms(rows, noise)
+            reconstruction, kl = module.bound_terms(rows, q, noise)
             log_likelihood = module.likelihood.log_likelihood(
                 reconstruction, rows.shape[1], noise_variance
             )
@@ -68,17 +84,3 @@ def evidence(
         return total / len(draws)
 
     return in_batches(bound, x)
-
-
-def _score_draws(
-    module: AutoencoderModule, seed: int, device: torch.device
-) -> list[Tensor | None]:
-    if not isinstance(module, VariationalModule):
-        return [None]
-    return module.draw_score_noise(_DRAWS, derived_generator(seed, device=device))
-
-
-def _code(module: AutoencoderModule, rows: Tensor, noise: Tensor | None) -> Tensor:
-    if noise is None:
-        return module.encode(rows)
-    return module.reparametrise(*module.posterior(rows), noise)

@@ -7,9 +7,9 @@ for the device once per epoch, when the sums of the epoch are read back.
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,22 +19,17 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Phase
-from ..randomness import derived_generator, seeded_global_rng
-from ..relevance import count_active, jacobian_weights
+from ..randomness import Stream, derived_generator, seeded_global_rng
 from .batches import Rows, TensorBatches
+from .books import ActiveCount, Sums, check_finite
 
-__all__ = ["AutoencoderNet"]
+__all__ = ["AutoencoderNet", "TrainedPhase"]
 
-# Streams of the fit's seed. Rows are shuffled by a generator on the CPU, so that
-# every device sees them in the same order.
-_NOISE, _SHUFFLE, _VALIDATION, _FINISH = range(4)
-
-# The estimate of the active count in the history: rows it looks at, rows at which it
-# takes the Jacobian, epochs between two estimates. Under 1 % of the time.
-_PROBE_ROWS, _PROBE_JACOBIANS, _PROBE_EVERY = 256, 16, 5
+# Training rows that the module and the books look at between two epochs.
+_PROBE_ROWS = 256
 
 # Rows behind an error estimate where there are no validation rows.
-_TEST_ROWS = 10_000
+_ERROR_ROWS = 10_000
 
 # What skorch tells callbacks of every batch, mostly for nothing: 3 % of the time.
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -45,6 +40,28 @@ _VALIDATION_BATCH = 1024
 
 class _StopTraining(Exception):
     """Leaves skorch's loop between two epochs."""
+
+
+@dataclass(frozen=True)
+class TrainedPhase:
+    """A phase of the module, and what trains it.
+
+    Parameters
+    ----------
+    phase : Phase
+    parameters : sequence of nn.Parameter
+    loss : callable
+        That of the phase, compiled if the user asks for it.
+    optimizer : torch.optim.Optimizer
+    sums : Sums
+        Of the loss and its terms in the present epoch.
+    """
+
+    phase: Phase
+    parameters: Sequence[nn.Parameter]
+    loss: Callable[..., LossTerms]
+    optimizer: torch.optim.Optimizer
+    sums: Sums = field(default_factory=Sums)
 
 
 class AutoencoderNet(NeuralNet):
@@ -109,9 +126,11 @@ class AutoencoderNet(NeuralNet):
     def initialize(self) -> AutoencoderNet:
         started = self.epochs_before
         self.generator_ = derived_generator(
-            self.seed, _NOISE, started, device=self.device
+            self.seed, Stream.NOISE, started, device=self.device
         )
-        self.shuffler_ = derived_generator(self.seed, _SHUFFLE, started)
+        # On the CPU, so that every device sees the rows in the same order.
+        self.shuffler_ = derived_generator(self.seed, Stream.SHUFFLE, started)
+        self.active_count_ = ActiveCount(self.active_threshold)
         return super().initialize()
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
@@ -120,36 +139,43 @@ class AutoencoderNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> NeuralNet:
         """Make one optimiser for each phase: ``optimizer_``, ``<name>_optimizer_``."""
-        names = {id(p): name for name, p in self.module_.named_parameters()}
-        compiled = self.get_params_for("compile")
         self.phases_ = []
-        for i, phase in enumerate(self.module_.phases()):
-            prefix = "optimizer" if i == 0 else f"{phase.name}_optimizer"
-            parameters = list(phase.parameters)
-            named = [(names.get(id(p), str(j)), p) for j, p in enumerate(parameters)]
-            args, kwargs = self.get_params_for_optimizer("optimizer", named)
-            kwargs["lr"] *= phase.learning_rate_factor
-            if i > 0:
-                kwargs |= self.get_params_for(prefix)
-            if "fused" in inspect.signature(self.optimizer).parameters:
-                kwargs.setdefault("fused", _fused_runs_on(self.device))
-            setattr(self, f"{prefix}_", self.optimizer(*args, **kwargs))
-            loss = torch.compile(phase.loss, **compiled) if self.compile else phase.loss
+        for phase in self.module_.phases():
+            prefix = f"{phase.name}_optimizer" if self.phases_ else "optimizer"
+            optimizer = self._make_optimizer(phase, prefix)
+            setattr(self, f"{prefix}_", optimizer)
+            loss = phase.loss
+            if self.compile:
+                loss = torch.compile(loss, **self.get_params_for("compile"))
             self.phases_.append(
-                (phase, parameters, loss, getattr(self, f"{prefix}_"), _Sums())
+                TrainedPhase(phase, list(phase.parameters), loss, optimizer)
             )
         return self
+
+    def _make_optimizer(self, phase: Phase, prefix: str) -> torch.optim.Optimizer:
+        names = {id(p): name for name, p in self.module_.named_parameters()}
+        parameters = enumerate(phase.parameters)
+        named = [(names.get(id(p), str(i)), p) for i, p in parameters]
+        args, kwargs = self.get_params_for_optimizer("optimizer", named)
+        kwargs["lr"] *= phase.learning_rate_factor
+        if prefix != "optimizer":
+            kwargs |= self.get_params_for(prefix)
+        if self.optimizer is torch.optim.Adam:
+            kwargs = {**phase.optimizer, **kwargs}
+        if "fused" in inspect.signature(self.optimizer).parameters:
+            kwargs.setdefault("fused", _fused_runs_on(self.device))
+        return self.optimizer(*args, **kwargs)
+
+    @property
+    def optimizers_(self) -> list[torch.optim.Optimizer]:
+        """The optimiser of each phase."""
+        return [trained.optimizer for trained in self.phases_]
 
     def _source_of_dropout(self) -> AbstractContextManager:
         """Give dropout, which draws from the global generator, a seeded one."""
         if any(isinstance(m, _DropoutNd) for m in self.module_.modules()):
             return seeded_global_rng(self.seed + self.epochs_before, self.device)
         return nullcontext()
-
-    @property
-    def optimizers_(self) -> list[torch.optim.Optimizer]:
-        """The optimiser of each phase."""
-        return [optimizer for _, _, _, optimizer, _ in self.phases_]
 
     def get_split_datasets(
         self, X: Tensor, y: Any = None, **fit_params: Any
@@ -164,7 +190,8 @@ class AutoencoderNet(NeuralNet):
         self.probe_ = X[order[:_PROBE_ROWS]]
         valid = Rows(X, order[:n_valid])
         # What errors are measured on: the validation rows, or some of all rows.
-        self.test_rows_ = (valid if n_valid else Rows(X, order[:_TEST_ROWS])).tensor()
+        rows = valid if n_valid else Rows(X, order[:_ERROR_ROWS])
+        self.error_rows_ = rows.tensor()
         return Rows(X, self.train_index_), valid if n_valid else None
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> Any:
@@ -181,7 +208,7 @@ class AutoencoderNet(NeuralNet):
         kwargs |= self.get_params_for("iterator_train")
         return self.iterator_train(dataset, **kwargs)
 
-    def _endless_batches(self, dataset: Rows) -> Any:
+    def _endless_batches(self, dataset: Rows) -> Iterator[Tensor]:
         """Yield batches drawn uniformly with replacement, for phases that ask."""
         while True:
             size = min(self.batch_size, len(dataset)) if self.batch_size > 0 else None
@@ -194,6 +221,16 @@ class AutoencoderNet(NeuralNet):
             yield dataset.data.index_select(0, dataset.index[pick])
 
     # --- the loop ---------------------------------------------------------------
+
+    def train(self, x: Tensor) -> AutoencoderNet:
+        """Train the module on rows `x`, for `max_epochs` epochs or until told to stop.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            On the net's device.
+        """
+        return self.partial_fit(x)
 
     def fit_loop(
         self, X: Tensor, y: Any = None, epochs: int | None = None, **kwargs: Any
@@ -258,16 +295,16 @@ class AutoencoderNet(NeuralNet):
         return self.epochs_before + len(self.history) - 1
 
     def _draw_held_out(self, train: Rows) -> Tensor | None:
-        """Draw the rows withheld from now on, if the module asks and it is time."""
+        """Draw the rows that the module asks for, if it is time."""
         rule = self.module_.held_out
         never_drawn = train.index is self.train_index_
         if rule is None or (self.epoch_ % rule.every and not never_drawn):
             return None
         n_rows = len(self.train_index_)
-        size = min(rule.size(n_rows), n_rows if rule.shared else n_rows - 1)
+        size = min(rule.size(n_rows), n_rows - rule.withheld)
         order = torch.randperm(n_rows, generator=self.shuffler_)
         order = self.train_index_[order.to(self.train_index_.device)]
-        if not rule.shared:
+        if rule.withheld:
             train.index = order[size:]
         return train.data.index_select(0, order[:size]) if size > 0 else None
 
@@ -278,10 +315,10 @@ class AutoencoderNet(NeuralNet):
             return
         self.module_.train(training)
         if not training:
-            self.valid_sums_ = _Sums()
+            self.valid_sums_ = Sums()
             # The same noise in each epoch: the monitored loss is less noisy.
             self.valid_generator_ = derived_generator(
-                self.seed, _VALIDATION, device=self.device
+                self.seed, Stream.VALIDATION, device=self.device
             )
         n_batches = 0
         for batch in iterator:
@@ -290,6 +327,10 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_batch_end", batch=batch, training=training, **step)
             n_batches += 1
         self.history.record(f"{prefix}_batch_count", n_batches)
+        if training:
+            self.module_.eval()
+            with torch.no_grad():
+                self.module_.end_epoch(self.probe_)
 
     def on_batch_begin(self, net: NeuralNet, *args: Any, **kwargs: Any) -> None:
         """Do not open a history row for each batch."""
@@ -297,23 +338,30 @@ class AutoencoderNet(NeuralNet):
     def train_step(self, batch: tuple[Tensor, Any], **fit_params: Any) -> dict:
         """Update each phase in turn, on its own parameters only."""
         rows = batch[0].to(self.device)
-        single = len(self.phases_) == 1
-        result: LossTerms | None = None
-        for phase, parameters, loss, optimizer, sums in self.phases_:
-            # Sparing other phases' parameters their gradients takes autograd time.
-            inputs = None if single else parameters
-            for _ in range(phase.repeats):
-                x = next(self.fresh_batches_) if phase.fresh_batch else rows
-                terms = loss(x, phase.draw_noise(len(x), self.generator_))
-                for parameter in parameters:
-                    parameter.grad = None
-                terms.total.backward(inputs=inputs)
-                if "on_grad_computed" in self.batch_hooks_:
-                    self._notify_gradients(phase, batch)
-                optimizer.step()
-                sums.add(terms, len(x))
-                result = result or terms
-        return {"loss": result.total.detach(), "y_pred": None}
+        first: LossTerms | None = None
+        for trained in self.phases_:
+            for _ in range(trained.phase.repeats):
+                terms = self._update(trained, rows, batch)
+                first = first or terms
+        return {"loss": first.total.detach(), "y_pred": None}
+
+    def _update(
+        self, trained: TrainedPhase, rows: Tensor, batch: tuple[Tensor, Any]
+    ) -> LossTerms:
+        """Make one step of one phase."""
+        phase = trained.phase
+        x = next(self.fresh_batches_) if phase.fresh_batch else rows
+        terms = trained.loss(x, phase.draw_noise(len(x), self.generator_))
+        for parameter in trained.parameters:
+            parameter.grad = None
+        # Sparing other phases' parameters their gradients takes autograd time.
+        inputs = trained.parameters if len(self.phases_) > 1 else None
+        terms.total.backward(inputs=inputs)
+        if "on_grad_computed" in self.batch_hooks_:
+            self._notify_gradients(phase, batch)
+        trained.optimizer.step()
+        trained.sums.add(terms, len(x))
+        return terms
 
     def _notify_gradients(self, phase: Phase, batch: tuple[Tensor, Any]) -> None:
         named = [(str(i), p) for i, p in enumerate(phase.parameters)]
@@ -329,21 +377,19 @@ class AutoencoderNet(NeuralNet):
         self.valid_sums_.add(terms, len(x))
         return {"loss": terms.total, "y_pred": None}
 
-    # --- the books --------------------------------------------------------------
-
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Read the sums of the epoch back, in one transfer, and record their means."""
         self.module_.eval()
         columns: dict[str, Tensor] = {}
-        for i, (phase, _, _, _, sums) in enumerate(self.phases_):
-            columns |= sums.means("train", "loss" if i == 0 else phase.name)
+        for i, trained in enumerate(self.phases_):
+            columns |= trained.sums.means("train", trained.phase.name if i else "loss")
         if self.validation_fraction > 0:
             columns |= self.valid_sums_.means("valid", "loss")
-        columns["n_active"] = self._estimate_n_active()
+        columns["n_active"] = self.active_count_.of(self.module_, self.probe_)
         like = columns["train_loss"]
         values = torch.stack([value.to(like) for value in columns.values()]).tolist()
         record = dict(zip(columns, values, strict=True))
-        self._check_finite(record)
+        check_finite(record, self.epoch_, self.probe_, self.lr)
         for name, value in record.items():
             if name in ("train_loss", "valid_loss"):
                 earlier = self.history[:-1, name] if len(self.history) > 1 else []
@@ -352,41 +398,24 @@ class AutoencoderNet(NeuralNet):
             self.history.record(name, int(value) if name == "n_active" else value)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
 
-    def _estimate_n_active(self) -> Tensor:
-        """Return the module's own count, or an estimate of every few epochs."""
-        own = self.module_.count_active()
-        if own is not None:
-            return own
-        if (len(self.history) - 1) % _PROBE_EVERY == 0:
-            with torch.no_grad():
-                codes = self.module_.encode(self.probe_)
-                variance = self.module_.component_variance(codes)
-                weights = jacobian_weights(
-                    self.module_.decode, codes[:_PROBE_JACOBIANS], variance
-                )
-            self.n_active_ = count_active(weights * variance, self.active_threshold)
-        return self.n_active_
+    # --- after the loop ---------------------------------------------------------
 
-    def _check_finite(self, record: dict[str, float]) -> None:
-        bad = [name for name, value in record.items() if not math.isfinite(value)]
-        if not bad:
-            return
-        largest = self.probe_.abs().max().item()
-        raise ValueError(
-            f"Training diverged: {', '.join(bad)} not finite in epoch "
-            f"{self.epoch_ + 1}. Likely causes: features on a large scale (the "
-            f"largest |X| seen is {largest:.3g}; use StandardScaler), or a learning "
-            f"rate that is too high (learning_rate={self.lr}; divide it by 10)."
-        )
+    @torch.no_grad()
+    def finish(self, x: Tensor, module: AutoencoderModule | None = None) -> None:
+        """Let the trained module, or a copy of it, take what it needs from all rows.
 
-    def finish(self, x: Tensor) -> None:
-        """Let the trained module compute what it needs from all rows."""
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+        module : AutoencoderModule or None
+            A copy of the module that was trained; None for itself.
+        """
         n_epochs = self.epochs_before + len(self.history)
-        generator = derived_generator(self.seed, _FINISH, n_epochs, device=self.device)
-        self.module_.eval()
-        if not self.streaming:
-            with torch.no_grad():
-                self.module_.finish(x, generator)
+        generator = derived_generator(
+            self.seed, Stream.FINISH, n_epochs, device=self.device
+        )
+        module = self.module_ if module is None else module
+        module.eval().finish(x, generator, self.streaming)
 
     def optimizer_states(self) -> list[dict[str, Any]]:
         """Return what `resume_optimizers` of a later net takes."""
@@ -399,48 +428,6 @@ class AutoencoderNet(NeuralNet):
             optimizer.load_state_dict(state)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
-
-
-class _Sums:
-    """Sums of loss terms over the rows of an epoch, kept on the device."""
-
-    #: Values that are collected before they are added up: cheaper than one by one.
-    _CHUNK = 256
-
-    def __init__(self) -> None:
-        self._start()
-
-    def _start(self) -> None:
-        self.sums: dict[str, Tensor | float] = {}
-        self.values: dict[str, list[Tensor]] = {}
-        self.weights: list[int] = []
-        self.n_rows = 0
-
-    def add(self, terms: LossTerms, n_rows: int) -> None:
-        self.values.setdefault("", []).append(terms.total.detach())
-        for name, value in terms.parts.items():
-            self.values.setdefault(name, []).append(value.detach())
-        self.weights.append(n_rows)
-        if len(self.weights) == self._CHUNK:
-            self._add_up()
-
-    def _add_up(self) -> None:
-        for name, values in self.values.items():
-            stacked = torch.stack(values)
-            weighted = stacked @ stacked.new_tensor(self.weights)
-            self.sums[name] = self.sums.get(name, 0.0) + weighted
-        self.n_rows += sum(self.weights)
-        self.values, self.weights = {}, []
-
-    def means(self, prefix: str, total: str) -> dict[str, Tensor]:
-        """Return the means by column name and start anew."""
-        self._add_up()
-        means = {
-            f"{prefix}_{name or total}": value / self.n_rows
-            for name, value in self.sums.items()
-        }
-        self._start()
-        return means
 
 
 def _fused_runs_on(device: str | torch.device) -> bool:

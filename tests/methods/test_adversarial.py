@@ -14,6 +14,7 @@ from sklearn_ardvae.methods.aae import AAEModule
 from sklearn_ardvae.methods.factor_vae import FactorVAEModule, permute_columns
 from sklearn_ardvae.nn.critics import make_critic
 from sklearn_ardvae.nn.likelihoods import BernoulliLikelihood, GaussianLikelihood
+from sklearn_ardvae.nn.module import Networks
 
 D, L, B = 5, 3, 7
 
@@ -22,11 +23,14 @@ def factor_vae(critic=None, encoder=None, likelihood=None, **changes):
     torch.manual_seed(0)
     settings = {"gamma": 6.0, "critic_rate": 0.1} | changes
     return FactorVAEModule(
-        encoder or nn.Linear(D, 2 * L),
-        nn.Linear(L, D),
-        likelihood or GaussianLikelihood(),
-        L,
-        0.3,
+        Networks(
+            encoder or nn.Linear(D, 2 * L),
+            nn.Linear(L, D),
+            likelihood or GaussianLikelihood(),
+            L,
+            D,
+        ),
+        beta=0.3,
         critic=critic or make_critic(L, (6,)),
         **settings,
     ).double()
@@ -36,10 +40,13 @@ def aae(gaussian=False, likelihood=None, **changes):
     torch.manual_seed(0)
     settings = {"adversarial_weight": 0.2, "critic_rate": 0.1} | changes
     return AAEModule(
-        nn.Linear(D, 2 * L if gaussian else L),
-        nn.Linear(L, D),
-        likelihood or GaussianLikelihood(),
-        L,
+        Networks(
+            nn.Linear(D, 2 * L if gaussian else L),
+            nn.Linear(L, D),
+            likelihood or GaussianLikelihood(),
+            L,
+            D,
+        ),
         critic=make_critic(L, (6,)),
         gaussian=gaussian,
         **settings,

@@ -15,7 +15,7 @@ from torch import nn
 from sklearn_ardvae import ARDVAE
 from sklearn_ardvae.methods.ard_vae import ARDVAEModule
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
-from sklearn_ardvae.nn.module import EpochStart, HeldOut
+from sklearn_ardvae.nn.module import EpochStart, HeldOut, Networks
 
 
 class Posterior(nn.Module):
@@ -31,13 +31,10 @@ class Posterior(nn.Module):
 
 def module(log_variance=-2.0, *, n=3, prior="gaussian", beta=0.7):
     return ARDVAEModule(
-        Posterior(log_variance),
-        nn.Identity(),
-        GaussianLikelihood(),
-        n,
+        Networks(Posterior(log_variance), nn.Identity(), GaussianLikelihood(), n, n),
         beta=beta,
         prior=prior,
-        held_out=HeldOut(lambda n_rows: n_rows),
+        held_out=HeldOut(),
     )
 
 
@@ -136,12 +133,10 @@ class TestLoss:
         x, noise = torch.randn(50, 3), torch.randn(50, 3)
         student, gauss = module(prior="student_t"), module()
         student.prior_shape.fill_(5e5)
-        mean, log_variance = gauss.posterior(x)
-        sampled = student.kl(
-            mean, log_variance, gauss.reparametrise(mean, log_variance, noise)
-        )
-        z = gauss.reparametrise(mean, log_variance, noise)
-        expected = -0.5 * (1 + np.log(2 * np.pi) + log_variance) + 0.5 * (
+        q = gauss.posterior(x)
+        z = q.sample(noise)
+        sampled = student.kl(q, z)
+        expected = -0.5 * (1 + np.log(2 * np.pi) + q.log_variance) + 0.5 * (
             z.square() + np.log(2 * np.pi)
         )
         torch.testing.assert_close(sampled, expected.sum(1), rtol=1e-3, atol=1e-3)
@@ -293,10 +288,13 @@ class TestOptions:
             (50, 1000, 50),
             (5000, 1000, 1000),
             (0.1, 1000, 100),
+            (0.001, 400, 1),
         ],
     )
     def test_size_rule(self, prior_samples, n_rows, expected):
-        assert ARDVAE(prior_samples=prior_samples)._n_prior_samples(n_rows) == expected
+        held_out = ARDVAE(prior_samples=prior_samples)._held_out()
+        assert held_out.size(n_rows) == expected
+        assert held_out.withheld == (prior_samples != "all")
 
     def test_shape_is_half_the_number_of_codes(self):
         model = ARDVAE(4, prior_samples=100, max_iter=3, **LINEAR)
@@ -369,10 +367,18 @@ class TestOptions:
             ARDVAE(**params).fit(plane(2))
 
 
+def learned(shape, variances):
+    """An estimator whose module has learned this prior."""
+    model = ARDVAE()
+    model._module = module(n=len(variances))
+    model._module.prior_shape.fill_(shape)
+    model._module.prior_variance.copy_(torch.as_tensor(variances))
+    return model
+
+
 class TestInterval:
     def test_it_is_the_inverse_gamma_posterior(self):
-        model = ARDVAE(3, max_iter=2, **LINEAR).fit(plane(2))
-        model.prior_shape_, model.prior_variance_ = 10.0, np.array([0.5, 1.0, 2.0])
+        model = learned(10.0, [0.5, 1.0, 2.0])
         interval = model.prior_variance_interval(0.9)
         posterior = stats.invgamma(10.0, scale=10.0 * np.array([0.5, 1.0, 2.0]))
         np.testing.assert_allclose(interval[:, 0], posterior.ppf(0.05))
@@ -383,10 +389,7 @@ class TestInterval:
         # Normal codes of variance 1, and the flat prior a0 = b0 = 0 of eqs. 8 and 9,
         # for which the posterior interval is an exact confidence interval.
         rng = np.random.default_rng(0)
-        model = ARDVAE()
-        model._module = None
-        model.prior_shape_ = 15.0
-        model.prior_variance_ = np.square(rng.standard_normal((4000, 30))).mean(1)
+        model = learned(15.0, np.square(rng.standard_normal((4000, 30))).mean(1))
         low, high = model.prior_variance_interval(confidence).T
         covered = np.mean((low < 1.0) & (high > 1.0))
         assert covered == pytest.approx(confidence, abs=0.03)

@@ -11,6 +11,7 @@ from sklearn_ardvae.methods.autoencoder import ContractiveModule, SparseModule
 from sklearn_ardvae.methods.rae import RAEModule
 from sklearn_ardvae.nn.deterministic import DeterministicModule
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
+from sklearn_ardvae.nn.module import Networks
 
 D, L, B = 5, 3, 7
 
@@ -20,11 +21,12 @@ def rows():
     return torch.randn(B, D, generator=torch.Generator().manual_seed(1)).double()
 
 
-def module(cls, *args, encoder=None, decoder=None, **kwargs):
+def module(cls, *, encoder=None, decoder=None, **settings):
     torch.manual_seed(0)
     encoder = encoder or nn.Sequential(nn.Linear(D, 4), nn.Tanh(), nn.Linear(4, L))
     decoder = decoder or nn.Sequential(nn.Linear(L, 4), nn.Tanh(), nn.Linear(4, D))
-    return cls(encoder, decoder, GaussianLikelihood(), L, *args, **kwargs).double()
+    networks = Networks(encoder, decoder, GaussianLikelihood(), L, D)
+    return cls(networks, **settings).double()
 
 
 def squared_error(model, x):
@@ -67,7 +69,7 @@ class TestContractiveAE:
         return jacobian.square().sum((1, 2))
 
     def test_the_exact_penalty_is_that_of_the_jacobian(self, rows):
-        model = module(ContractiveModule, 0.3, "exact")
+        model = module(ContractiveModule, penalty_weight=0.3, estimator="exact")
         expected = self.jacobian_norms(model, rows).mean().item()
         terms = model.loss(rows, None)
         assert terms.parts["penalty"].item() == pytest.approx(expected)
@@ -75,7 +77,7 @@ class TestContractiveAE:
         assert terms.total.item() == pytest.approx(expected)
 
     def test_the_estimate_is_right_on_average(self, rows):
-        model = module(ContractiveModule, 0.3, "hutchinson")
+        model = module(ContractiveModule, penalty_weight=0.3, estimator="hutchinson")
         x = rows[:1].expand(20_000, D)
         noise = model.draw_noise(20_000, torch.Generator().manual_seed(0)).double()
         found = model.penalty(x, None, None, noise).item()
@@ -84,7 +86,7 @@ class TestContractiveAE:
         assert found == pytest.approx(expected, rel=0.04)
 
     def test_its_gradient_is_that_of_finite_differences(self, rows):
-        model = module(ContractiveModule, 0.3, "exact")
+        model = module(ContractiveModule, penalty_weight=0.3, estimator="exact")
         weight = model.encoder[0].weight
 
         def penalty(w):
@@ -100,7 +102,7 @@ class TestContractiveAE:
         assert gradient[1, 2].item() == pytest.approx(change / 2e-5, rel=1e-6)
 
     def test_it_works_where_no_gradient_is_wanted(self, rows):
-        model = module(ContractiveModule, 0.3, "exact")
+        model = module(ContractiveModule, penalty_weight=0.3, estimator="exact")
         with torch.no_grad():
             quiet = model.loss(rows, None).total.item()
         assert quiet == pytest.approx(model.loss(rows, None).total.item())
@@ -108,7 +110,7 @@ class TestContractiveAE:
 
 class TestSparseAE:
     def test_the_divergence_of_each_unit(self, rows):
-        model = module(SparseModule, 2.0, "kl", 0.1)
+        model = module(SparseModule, penalty_weight=2.0, kind="kl", rate=0.1)
         rates = model.encode(rows).mean(0).detach().numpy()
         kl = 0.1 * np.log(0.1 / rates) + 0.9 * np.log(0.9 / (1 - rates))
         terms = model.loss(rows, None)
@@ -120,19 +122,20 @@ class TestSparseAE:
         dead = nn.Linear(D, L)
         nn.init.zeros_(dead.weight)
         nn.init.constant_(dead.bias, -1000.0)
-        model = module(SparseModule, 1.0, "kl", 0.1, encoder=dead)
+        model = module(
+            SparseModule, penalty_weight=1.0, kind="kl", rate=0.1, encoder=dead
+        )
         assert np.isfinite(model.loss(rows, None).total.item())
 
     def test_the_sum_of_magnitudes(self, rows):
-        model = module(SparseModule, 2.0, "l1", 0.1)
+        model = module(SparseModule, penalty_weight=2.0, kind="l1", rate=0.1)
         expected = model.encode(rows).abs().sum(1).mean().item()
         assert model.loss(rows, None).parts["penalty"].item() == pytest.approx(expected)
 
 
 class TestRAE:
-    def make(self, penalty, **kwargs):
-        settings = {"code_weight": 0.5, "penalty_weight": 0.3, "n_features": D}
-        return module(RAEModule, penalty=penalty, **settings, **kwargs)
+    def make(self, kind):
+        return module(RAEModule, kind=kind, code_weight=0.5, penalty_weight=0.3)
 
     def expected(self, model, rows, penalty):
         code = 0.5 * model.encode(rows).square().sum(1).mean().item()

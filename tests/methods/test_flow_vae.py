@@ -15,6 +15,7 @@ from sklearn_ardvae import BetaVAE, FlowVAE
 from sklearn_ardvae.methods.flow_vae import FlowVAEModule
 from sklearn_ardvae.nn.flows import InverseAutoregressiveFlow
 from sklearn_ardvae.nn.likelihoods import BernoulliLikelihood, GaussianLikelihood
+from sklearn_ardvae.nn.module import Networks
 
 D, L, B = 5, 3, 7
 UPDATES = pytest.mark.parametrize("update", ["gated", "exponential"])
@@ -31,7 +32,8 @@ def module(beta=1.0, *, update="gated", n_context=L, likelihood=None, scale=0.5)
             weight.normal_(std=scale)
     encoder, decoder = nn.Linear(D, 2 * L + n_context), nn.Linear(L, D)
     likelihood = likelihood or GaussianLikelihood()
-    return FlowVAEModule(encoder, decoder, likelihood, L, beta, flow=flow).double()
+    networks = Networks(encoder, decoder, likelihood, L, D)
+    return FlowVAEModule(networks, beta=beta, flow=flow).double()
 
 
 def normal(*shape, seed=1):
@@ -66,21 +68,20 @@ class TestLoss:
 
     def test_codes_are_the_flow_of_the_mean_and_draws_that_of_draws(self):
         model, x, noise = module(), normal(B, D), normal(B, L, seed=2)
-        mean, log_variance, context = model.posterior(x)
-        code = model.reparametrise(mean, log_variance, context, torch.zeros(B, L))
-        torch.testing.assert_close(model.encode(x), code)
+        q = model.posterior(x)
+        torch.testing.assert_close(model.encode(x), q.sample(torch.zeros(B, L)))
         # The draws that `noise_variance_` is measured on are those of the bound.
-        drawn = model.decoder(model.reparametrise(*model.posterior(x), noise))
-        error, _ = model.elbo_terms(x, noise)
+        drawn = model.decoder(q.sample(noise))
+        error, _ = model.bound_terms(x, q, noise)
         torch.testing.assert_close((x - drawn).square().sum(1), error)
 
     def test_cross_entropy_takes_the_place_of_the_squared_error(self):
         model = module(likelihood=BernoulliLikelihood())
         x, noise = normal(B, D).sigmoid(), normal(B, L, seed=2)
-        z = model.reparametrise(*model.posterior(x), noise)
-        p = model.decode(z)
+        q = model.posterior(x)
+        p = model.decode(q.sample(noise))
         entropy = -(x * p.log() + (1 - x) * (1 - p).log()).sum(1)
-        torch.testing.assert_close(model.elbo_terms(x, noise)[0], entropy)
+        torch.testing.assert_close(model.bound_terms(x, q, noise)[0], entropy)
 
 
 @UPDATES
@@ -95,7 +96,8 @@ def test_importance_weights_average_to_the_evidence(update):
     x, variance, n_draws = normal(1, D), 2.0, 400_000
     with torch.no_grad():
         rows = x.expand(n_draws, -1)
-        error, kl = model.elbo_terms(rows, normal(n_draws, L, seed=2))
+        q = model.posterior(rows)
+        error, kl = model.bound_terms(rows, q, normal(n_draws, L, seed=2))
     log_p_x_z = model.likelihood.log_likelihood(error, D, variance)
     weights = (log_p_x_z - kl).exp()
     w, bias = (p.detach().numpy() for p in model.decoder.parameters())
@@ -133,7 +135,8 @@ class TestCorrelatedPosterior:
         module = estimator._module
         rows = torch.from_numpy(x).repeat(20, 1)
         with torch.no_grad():
-            error, kl = module.elbo_terms(rows, normal(len(rows), 2).float())
+            q = module.posterior(rows)
+            error, kl = module.bound_terms(rows, q, normal(len(rows), 2).float())
         log_p = module.likelihood.log_likelihood(error, 6, self.VARIANCE)
         return (log_p - kl).mean().item()
 
@@ -168,8 +171,7 @@ class TestCorrelatedPosterior:
         # The draws have the exact posterior's covariance, with its correlation.
         x = torch.from_numpy(rows[:1]).expand(20_000, -1)
         with torch.no_grad():
-            noise = normal(20_000, 2).float()
-            z = flow._module.reparametrise(*flow._module.posterior(x), noise).numpy()
+            z = flow._module.posterior(x).sample(normal(20_000, 2).float()).numpy()
         expected = np.linalg.inv(precision)
         np.testing.assert_allclose(np.cov(z.T), expected, atol=0.15 * expected.max())
         assert np.corrcoef(z.T)[0, 1] == pytest.approx(-9.5 / 11, abs=0.05)
@@ -230,7 +232,8 @@ def test_the_deviation_of_codes_goes_through_the_flow():
         L, 0, n_steps=2, hidden_layer_sizes=[6], update="gated"
     )
     encoder, decoder = nn.Linear(D, 2 * L), nn.Linear(L, D)
-    model = FlowVAEModule(encoder, decoder, GaussianLikelihood(), L, 1.0, flow=flow)
+    networks = Networks(encoder, decoder, GaussianLikelihood(), L, D)
+    model = FlowVAEModule(networks, beta=1.0, flow=flow)
     x = normal(B, D).float()
     expected = torch.sigmoid(torch.tensor(2.0)) ** 2 * (encoder(x)[:, L:] / 2).exp()
     torch.testing.assert_close(model.code_std(x), expected)

@@ -9,6 +9,7 @@ from torch import nn
 from sklearn_ardvae import IRMAE, LoRAE
 from sklearn_ardvae.methods.irmae import IRMAEModule
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
+from sklearn_ardvae.nn.module import Networks
 
 
 @pytest.fixture(autouse=True)
@@ -18,11 +19,8 @@ def _seed():
 
 def module(n=5, n_layers=4, **settings):
     return IRMAEModule(
-        nn.Identity(),
-        nn.Identity(),
-        GaussianLikelihood(),
-        n,
-        n_layers=n_layers,
+        Networks(nn.Identity(), nn.Identity(), GaussianLikelihood(), n, n),
+        n_linear_layers=n_layers,
         variance_threshold=0.01,
         **settings,
     )
@@ -70,7 +68,7 @@ class TestModule:
 
     def test_codes_are_principal_components_and_back(self):
         model, x = module().eval(), torch.randn(200, 5) + 2.0
-        model.finish(x, torch.Generator())
+        model.finish(x, torch.Generator(), streaming=False)
         with torch.no_grad():
             latent, codes = model.latent(x).numpy(), model.encode(x).numpy()
             torch.testing.assert_close(model.decode(model.encode(x)), model.latent(x))

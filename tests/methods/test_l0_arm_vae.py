@@ -11,17 +11,20 @@ from sklearn_ardvae import L0ARMVAE
 from sklearn_ardvae.methods.l0_arm_vae import L0ARMVAEModule, axis_kl
 from sklearn_ardvae.nn.divergences import gaussian_kl
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
-from sklearn_ardvae.nn.module import EpochStart
+from sklearn_ardvae.nn.module import EpochStart, Networks
 
 
 def module(*, tau=0.5, gradient="disarm", n=3):
     torch.manual_seed(0)
     model = L0ARMVAEModule(
-        nn.Linear(4, 2 * n),
-        nn.Sequential(nn.Linear(n, 5), nn.Tanh(), nn.Linear(5, 4)),
-        GaussianLikelihood(),
-        n,
-        tau=tau,
+        Networks(
+            nn.Linear(4, 2 * n),
+            nn.Sequential(nn.Linear(n, 5), nn.Tanh(), nn.Linear(5, 4)),
+            GaussianLikelihood(),
+            n,
+            4,
+        ),
+        initial_tau=tau,
         l0_weight=0.3,
         gradient=gradient,
         multiplier_max=20.0,
@@ -61,12 +64,12 @@ class TestGates:
             draws.append(torch.autograd.grad(total, model.logits)[0])
         draws = torch.stack(draws)
 
-        mean, log_variance = model.posterior(x[:1])
+        q = model.posterior(x[:1])
         logits = model.logits.detach().clone().requires_grad_()
         pi, expectation = torch.sigmoid(logits), 0.0
         for bits in itertools.product((0.0, 1.0), repeat=3):
             b = torch.tensor(bits, dtype=torch.float64)
-            error, kl = model.terms(x[:1], mean, axis_kl(mean, log_variance), b)
+            error, kl = model.terms(x[:1], q.mean, axis_kl(q), b)
             value = (error + kl / model.multiplier()).sum().detach()
             expectation += (b * pi + (1 - b) * (1 - pi)).prod() * value
         exact = torch.autograd.grad(expectation, logits)[0]
@@ -80,8 +83,7 @@ class TestGates:
         model.logits.data.fill_(-3.0)
         noise, uniform = noise_for(model, 50)
         terms = model.training_loss(x, (noise, uniform))
-        mean, log_variance = model.posterior(x)
-        z = model.reparametrise(mean, log_variance, noise)
+        z = model.posterior(x).sample(noise)
         error = (model.decoder(z) - x).square().sum(1).mean()
         torch.testing.assert_close(terms.parts["reconstruction"], error)
         (found,) = torch.autograd.grad(terms.total, model.logits)
@@ -119,15 +121,15 @@ class TestGates:
 class TestLoss:
     def test_its_kl_is_that_of_open_axes(self):
         model, x = released(module(), (1.0, 1.0, 1.0)), rows(6)
-        mean, log_variance = model.posterior(x)
+        q = model.posterior(x)
         ones = torch.ones(3, dtype=torch.float64)
         torch.testing.assert_close(
-            axis_kl(mean, log_variance).sum(1), gaussian_kl(mean, log_variance, ones)
+            axis_kl(q).sum(1), gaussian_kl(q.mean, q.log_variance, ones)
         )
         model.logits.data[1] = -1.0
-        _, kl = model.elbo_terms(x, torch.zeros(6, 3, dtype=torch.float64))
+        _, kl = model.bound_terms(x, q, torch.zeros(6, 3, dtype=torch.float64))
         kept = [0, 2]
-        expected = gaussian_kl(mean[:, kept], log_variance[:, kept], ones[kept])
+        expected = gaussian_kl(q.mean[:, kept], q.log_variance[:, kept], ones[kept])
         torch.testing.assert_close(kl, expected)
 
     def test_it_is_the_lagrangian_over_the_multiplier(self):
@@ -178,7 +180,8 @@ class TestEstimator:
             hidden_layer_sizes=(16,),
             random_state=0,
         ).fit(low_rank)
-        assert model.n_active_components_ == 3
+        assert model.n_active_components_ == model.history_["n_active"][-1] == 3
+        assert model.history_["n_active"][0] == 6
         assert (model.gate_probability_ > 0.5).sum() == model.n_active_components_
         assert model.history_["train_constraint"][-1] < 0.1
         closed = np.flatnonzero(model.gate_probability_ <= 0.5)

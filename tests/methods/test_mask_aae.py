@@ -8,7 +8,7 @@ from torch import nn
 from sklearn_ardvae import MaskAAE
 from sklearn_ardvae.methods.mask_aae import MaskAAEModule
 from sklearn_ardvae.nn.likelihoods import BernoulliLikelihood, GaussianLikelihood
-from sklearn_ardvae.nn.module import EpochStart
+from sklearn_ardvae.nn.module import EpochStart, Networks
 
 T = (0.10536, 0.7, 3.0)
 
@@ -22,15 +22,15 @@ def module(*, t=T, likelihood=None, **changes):
         "n_critic": 5,
         "largest_polarisation": 2048.0,
         "schedule": (0.0, 0.8),
-        "guard": 0.5,
+        "collapse_guard": 0.5,
         "n_epochs": 10,
+        "mask_threshold": 0.1,
     }
     n = len(t)
     model = MaskAAEModule(
-        nn.Linear(4, n),
-        nn.Linear(n, 4),
-        likelihood or GaussianLikelihood(),
-        n,
+        Networks(
+            nn.Linear(4, n), nn.Linear(n, 4), likelihood or GaussianLikelihood(), n, 4
+        ),
         critic=nn.Linear(n, 1),
         **settings | changes,
     ).double()
@@ -283,6 +283,7 @@ class TestEstimator:
         model = MaskAAE(6, **fast, **self.FAST).fit(low_rank)
         assert np.all((model.mask_ < 0.1) | (model.mask_ > 0.9))
         assert model.n_active_components_ == (model.mask_ >= 0.1).sum()
+        assert model.history_["n_active"][-1] == model.n_active_components_
         assert 3 <= model.n_active_components_ <= 6
         assert model.noise_variance_ < 0.2 * low_rank.var()
         assert model.history_["train_polarisation"][-1] == 2048.0

@@ -1,6 +1,7 @@
 """NGVAE against closed forms, scipy, Monte Carlo, and its own three gradients."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,25 +15,37 @@ from sklearn_ardvae.methods.ng_vae import (
     PRIOR,
     UNINFORMATIVE,
     NGVAEModule,
-    draw_gamma,
-    gamma_kl,
-    standardised_log_gamma,
 )
+from sklearn_ardvae.nn.gamma import draw_gamma, gamma_kl, standardised_log_gamma
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
+from sklearn_ardvae.nn.module import Networks
 
 
-def module(*, slope=20.0, normalize=True, gradient="marginal", n=1, beta=0.5):
+def module(
+    *,
+    slope=20.0,
+    normalize=True,
+    gradient="marginal",
+    active_rule="relevance",
+    n=1,
+    beta=0.5,
+):
     return NGVAEModule(
-        nn.Linear(2, 2 * n),
-        nn.Linear(n, 2),
-        GaussianLikelihood(),
-        n,
-        beta,
+        Networks(nn.Linear(2, 2 * n), nn.Linear(n, 2), GaussianLikelihood(), n, 2),
+        beta=beta,
         slope=slope,
-        normalize=normalize,
+        normalize_regime=normalize,
         initial_p=0.2,
         gradient=gradient,
+        active_rule=active_rule,
+        variance_threshold=0.3,
     )
+
+
+def posterior(p, mean=None, **settings):
+    """The posterior of a module with these settings, at another p and mean."""
+    q = module(**settings).posterior(torch.zeros(1, 2))
+    return replace(q, p=p, mean=torch.zeros_like(p) if mean is None else mean)
 
 
 def double(*values):
@@ -41,18 +54,19 @@ def double(*values):
 
 class TestRegime:
     def test_stretched_it_reaches_both_ends(self):
-        shape, rate = module().regime(double(0.0, 1.0))
+        shape, rate = posterior(double(0.0, 1.0)).regime()
         np.testing.assert_allclose(shape, [INFORMATIVE[0], UNINFORMATIVE[0]])
         np.testing.assert_allclose(rate, [INFORMATIVE[1], UNINFORMATIVE[1]])
 
     def test_as_printed_it_is_the_plain_logistic(self):
-        shape, rate = module(slope=10.0, normalize=False).regime(double(0.3))
+        q = posterior(double(0.3), slope=10.0, normalize=False)
+        shape, rate = q.regime()
         share = 1 / (1 + math.exp(2.0))
         assert shape.item() == pytest.approx(3.65 + 898.35 * share)
         assert rate.item() == pytest.approx(0.24 + 810.66 * share)
 
     def test_expected_variances_of_the_paper(self):
-        variances = module().expected_variance(double(0.0, 1.0))
+        variances = posterior(double(0.0, 1.0)).expected_variance()
         np.testing.assert_allclose(variances, [0.0905660, 0.9], atol=1e-6)
         for (shape, rate), variance in zip(
             (INFORMATIVE, UNINFORMATIVE), variances, strict=True
@@ -66,21 +80,18 @@ class TestRegime:
     )
     def test_the_kl_is_least_inside(self, slope, p, kl, variance):
         grid = torch.linspace(0.001, 0.999, 99_801, dtype=torch.float64)
-        model = module(slope=slope)
-        found = gamma_kl(*model.regime(grid), *PRIOR)
+        q = posterior(grid, slope=slope)
+        found = gamma_kl(*q.regime(), *PRIOR)
         best = found.argmin()
         assert grid[best].item() == pytest.approx(p, abs=1e-3)
         assert found[best].item() == pytest.approx(kl, abs=1e-4)
-        assert model.expected_variance(grid)[best].item() == pytest.approx(
-            variance, abs=1e-3
-        )
+        assert q.expected_variance()[best].item() == pytest.approx(variance, abs=1e-3)
 
     def test_no_signal_to_noise_ratio_favours_the_informative_regime(self):
         # Why the paper's rule counts nothing once training has converged.
-        model = module()
-        p = torch.linspace(1e-4, 1 - 1e-4, 2001, dtype=torch.float64)
-        shape, rate = model.regime(p)
-        variance = model.expected_variance(p)
+        q = posterior(torch.linspace(1e-4, 1 - 1e-4, 2001, dtype=torch.float64))
+        shape, rate = q.regime()
+        variance = q.expected_variance()
         for ratio in np.logspace(-2, 4, 25):
             price = gamma_kl(shape, rate, *PRIOR) + 0.5 * shape / rate * variance * (
                 ratio
@@ -105,8 +116,8 @@ class TestKL:
         assert ours == pytest.approx(integral, rel=1e-6)
 
     def test_of_the_joint_it_is_the_monte_carlo_mean(self):
-        model, p, mean = module(), torch.tensor([[0.15]]), torch.tensor([[0.7]])
-        shape, rate = (value.item() for value in model.regime(p.double()))
+        ours = posterior(torch.tensor([[0.15]]), torch.tensor([[0.7]]))
+        shape, rate = (value.item() for value in ours.double().regime())
         rng = np.random.default_rng(0)
         precision = rng.gamma(shape, 1 / rate, 400_000)
         z = 0.7 + rng.standard_normal(400_000) / np.sqrt(precision)
@@ -117,40 +128,37 @@ class TestKL:
             precision, PRIOR[0], scale=1 / PRIOR[1]
         )
         standard_error = (q - prior).std() / math.sqrt(400_000)
-        ours = model.kl(mean, p, mean).item()
-        assert abs(ours - (q - prior).mean()) < 4 * standard_error
+        assert abs(ours.kl().item() - (q - prior).mean()) < 4 * standard_error
 
     def test_it_is_a_sum_over_axes_and_exact_in_float32(self):
-        model = module(n=2)
         mean, p = torch.tensor([[0.3, -1.0]]), torch.tensor([[0.9, 0.99]])
+        found = posterior(p, mean, n=2).kl()
         expected = 0.0
         for m, one in zip(mean[0].double(), p[0].double(), strict=True):
-            shape, rate = model.regime(one)
+            shape, rate = posterior(one).regime()
             expected += gamma_kl(shape, rate, *PRIOR) + 0.5 * shape / rate * m**2
-        assert model.kl(mean, p, mean).dtype == torch.float32
-        assert model.kl(mean, p, mean).item() == pytest.approx(
-            expected.item(), rel=1e-6
-        )
+        assert found.dtype == torch.float32
+        assert found.item() == pytest.approx(expected.item(), rel=1e-6)
 
     def test_the_loss_is_the_squared_error_plus_beta_kl(self):
         model, x = module(beta=0.5), torch.randn(5, 2)
         noise = model.draw_noise(5, torch.Generator().manual_seed(0))
         terms = model.loss(x, noise)
-        mean, p = model.posterior(x)
-        z = model.reparametrise(mean, p, noise)
+        q = model.posterior(x)
+        z = q.sample(noise)
         error = (model.decoder(z) - x).square().sum(1).mean()
-        kl = model.kl(mean, p, z).mean()
+        kl = q.kl().mean()
         torch.testing.assert_close(terms.total, error + 0.5 * kl)
 
 
 class TestDraws:
     @pytest.mark.parametrize("p", [0.0, 0.2, 0.45, 1.0])
     def test_codes_are_students_t(self, p):
-        model = module()
-        noise = model.draw_noise(40_000, torch.Generator().manual_seed(1)).double()
+        noise = module().draw_noise(40_000, torch.Generator().manual_seed(1)).double()
         p = torch.full((40_000, 1), p).double()
-        z = model.reparametrise(torch.full_like(p, 0.5), p, noise)[:, 0].numpy()
-        shape, rate = (value[0, 0].item() for value in model.regime(p))
+        q = posterior(p, torch.full_like(p, 0.5))
+        z = q.sample(noise)[:, 0].numpy()
+        shape, rate = (value[0, 0].item() for value in q.regime())
         t = stats.t(2 * shape, 0.5, math.sqrt(rate / shape))
         assert stats.kstest(z, t.cdf).pvalue > 1e-3
 
@@ -201,11 +209,11 @@ class TestGradients:
             draws.append(torch.cat([g.flatten() for g in grads]))
         draws = torch.stack(draws)
 
-        mean, p = model.posterior(x[:1])
+        q = model.posterior(x[:1])
         w, b = model.decoder.weight, model.decoder.bias
-        error = (x[:1] - b - mean * w.T).square().sum()
-        error = error + w.square().sum() * model.expected_variance(p).sum()
-        exact = error + 0.5 * model.kl(mean, p, mean).sum()
+        error = (x[:1] - b - q.mean * w.T).square().sum()
+        error = error + w.square().sum() * q.expected_variance().sum()
+        exact = error + 0.5 * q.kl().sum()
         exact = torch.autograd.grad(exact, list(model.parameters()))
         exact = torch.cat([g.flatten() for g in exact])
         standard_error = draws.std(0) / math.sqrt(len(draws))
@@ -248,11 +256,11 @@ class TestEstimator:
     def test_fitted_variances_are_means_over_the_rows(self, low_rank):
         model = NGVAE(3, **self.FAST).fit(low_rank)
         with torch.no_grad():
-            _, p = model._module.posterior(torch.from_numpy(low_rank))
-            variance = model._module.expected_variance(p.double()).mean(0)
+            q = model._module.posterior(torch.from_numpy(low_rank))
+            variance = q.double().expected_variance().mean(0)
         np.testing.assert_allclose(model.expected_variance_, variance, rtol=1e-4)
         np.testing.assert_allclose(
-            model.uninformative_probability_, p.mean(0), rtol=1e-4
+            model.uninformative_probability_, q.p.mean(0), rtol=1e-4
         )
 
     def test_converged_variances_stay_near_that_of_the_least_kl(self, low_rank):

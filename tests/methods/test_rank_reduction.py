@@ -8,7 +8,7 @@ from torch import nn
 from sklearn_ardvae import RRAE, VRRAE
 from sklearn_ardvae.methods.rank_reduction import RRAEModule, VRRAEModule
 from sklearn_ardvae.nn.likelihoods import BernoulliLikelihood, GaussianLikelihood
-from sklearn_ardvae.nn.module import EpochStart
+from sklearn_ardvae.nn.module import EpochStart, Networks
 
 LINEAR = {
     "hidden_layer_sizes": (),
@@ -39,9 +39,10 @@ def identity(cls, n=5, rank=2, likelihood=None, **settings):
             "mean_map": "identity",
             "kl_reduction": "sum",
         } | settings
-    settings = {"rank_tolerance": None, "svd": True, "basis": "all_rows"} | settings
+    settings = {"search_tolerance": None, "svd": True, "basis": "all_rows"} | settings
     likelihood = likelihood or GaussianLikelihood()
-    return cls(nn.Identity(), nn.Identity(), likelihood, n, rank=rank, **settings)
+    networks = Networks(nn.Identity(), nn.Identity(), likelihood, n, n)
+    return cls(networks, initial_rank=rank, **settings)
 
 
 def rows_of_low_rank(n_rows, n=5, rank=2):
@@ -81,7 +82,7 @@ class TestRRAELoss:
     def test_rows_that_were_not_trained_on_are_projected_on_the_basis(self):
         model, x = identity(RRAEModule), torch.randn(30, 5)
         model.train().loss(x, None)
-        model.eval()
+        model.eval().end_epoch(x)
         v = np.linalg.svd(x.numpy())[2][:2]
         new = torch.randn(3, 5).numpy()
         loss = model.loss(torch.from_numpy(new), None).total
@@ -173,7 +174,7 @@ class TestVRRAELoss:
         coefficients = torch.randn(40, 3) * torch.tensor([1.0, 1.01, 1.02])
         x = coefficients @ plane.T
         model.train().loss(x, torch.zeros(40, 6))
-        model.eval()
+        model.eval().end_epoch(x)
         expected = model.encode(x)
         model.train()
         for some in (slice(0, 20), slice(20, 40), slice(5, 9)):
@@ -185,19 +186,19 @@ class TestVRRAELoss:
         model, x = identity(VRRAEModule, mean_map="linear"), torch.randn(20, 5)
         terms = model.loss(x, torch.zeros(20, 5))
         basis = model.batch_basis(x)
-        mean, log_variance = model.heads(x @ basis)
+        q = model.heads(x @ basis)
         low_rank = (x @ basis)[:, :2]
-        torch.testing.assert_close(mean[:, :2], model.mean_map(low_rank))
-        kl = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(1).mean()
-        torch.testing.assert_close(terms.parts["kl"], kl)
-        error = relative(x.numpy(), (mean @ basis.T).detach().numpy())
+        torch.testing.assert_close(q.mean[:, :2], model.to_mean(low_rank))
+        kl = 0.5 * (q.mean**2 + q.log_variance.exp() - 1.0 - q.log_variance)
+        torch.testing.assert_close(terms.parts["kl"], kl.sum(1).mean())
+        error = relative(x.numpy(), (q.mean @ basis.T).detach().numpy())
         assert terms.parts["reconstruction"].item() == pytest.approx(error, rel=1e-5)
 
     def test_axes_beyond_the_rank_are_those_of_the_prior(self):
         model = identity(VRRAEModule, n=6, rank=4)
         model.axes.set_rank(2)
-        mean, log_variance = model.eval().posterior(torch.randn(7, 6))
-        assert mean[:, 2:].abs().max() == log_variance[:, 2:].abs().max() == 0.0
+        q = model.eval().posterior(torch.randn(7, 6))
+        assert q.mean[:, 2:].abs().max() == q.log_variance[:, 2:].abs().max() == 0.0
 
     def test_the_evidence_is_that_of_a_linear_gaussian_model(self):
         # Decoder, basis and posterior are linear and known: log p(x) is in closed
@@ -211,15 +212,15 @@ class TestVRRAELoss:
         nn.init.constant_(model.log_variance_map.bias, np.log(posterior_variance))
         model.axes.project = lambda y: y / (1.0 + noise_variance)
         draws = model.draw_score_noise(400, torch.Generator().manual_seed(0))
-        total = torch.zeros(5)
+        total, q = torch.zeros(5), model.posterior(x)
         for noise in draws:
-            reconstruction, kl = model.elbo_terms(x, noise)
+            reconstruction, kl = model.bound_terms(x, q, noise)
             total += (
                 model.likelihood.log_likelihood(reconstruction, 3, noise_variance) - kl
             )
         expected = torch.distributions.Normal(0.0, (1.0 + noise_variance) ** 0.5)
         expected = expected.log_prob(x).sum(1)
-        torch.testing.assert_close(model.posterior(x)[0], mean)
+        torch.testing.assert_close(q.mean, mean)
         # Antithetic draws of exact second moments: no sampling error is left.
         torch.testing.assert_close(total / 400, expected, atol=1e-3, rtol=0)
 
@@ -233,7 +234,7 @@ class TestRankSearchInTraining:
         assert n_rows == 20
 
     def test_the_rank_falls_and_comes_back_with_its_weights(self):
-        model = identity(RRAEModule, n=4, rank=4, rank_tolerance=0.1)
+        model = identity(RRAEModule, n=4, rank=4, search_tolerance=0.1)
         model.decoder = nn.Linear(4, 4)
         assert not model.settled
         for index in range(11):
@@ -263,7 +264,7 @@ class TestRankSearchInTraining:
         assert model.settled
 
     def test_a_trial_that_the_budget_cuts_short_is_called_off(self):
-        model = identity(RRAEModule, n=4, rank=4, rank_tolerance=0.1)
+        model = identity(RRAEModule, n=4, rank=4, search_tolerance=0.1)
         model.decoder = nn.Linear(4, 4)
         for index in range(11):
             model.epoch_error.copy_(torch.tensor([10.0, 10.0]))
@@ -271,7 +272,7 @@ class TestRankSearchInTraining:
         assert model.axes.rank == 2
         kept = model.decoder.weight.detach().clone()
         nn.init.zeros_(model.decoder.weight)
-        model.finish(torch.randn(9, 4), torch.Generator())
+        model.finish(torch.randn(9, 4), torch.Generator(), streaming=False)
         assert model.axes.rank == 4
         assert torch.equal(model.decoder.weight, kept)
         assert not model.settled

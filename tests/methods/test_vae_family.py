@@ -15,16 +15,17 @@ from sklearn_ardvae.methods.tc_vae import (
 )
 from sklearn_ardvae.methods.vae import BetaVAEModule, VAEModule
 from sklearn_ardvae.nn.likelihoods import BernoulliLikelihood, GaussianLikelihood
-from sklearn_ardvae.nn.module import EpochStart
+from sklearn_ardvae.nn.module import EpochStart, Networks
+from sklearn_ardvae.nn.posteriors import GaussianPosterior
 
 D, L, B = 5, 3, 7
 
 
-def module(cls, *args, likelihood=None, **kwargs):
+def module(cls, *, likelihood=None, **settings):
     torch.manual_seed(0)
     encoder, decoder = nn.Linear(D, 2 * L), nn.Linear(L, D)
     likelihood = likelihood or GaussianLikelihood()
-    return cls(encoder, decoder, likelihood, L, *args, **kwargs).double()
+    return cls(Networks(encoder, decoder, likelihood, L, D), **settings).double()
 
 
 @pytest.fixture
@@ -49,6 +50,11 @@ def kl(mean, log_variance):
     return 0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).sum(1)
 
 
+def vae(noise_model, variance=1.0, **settings):
+    own = {"noise_model": noise_model, "initial_noise_variance": variance}
+    return module(VAEModule, **own, **settings)
+
+
 def start(model, index=0, n_epochs=10, n_rows=100):
     generator = torch.Generator()
     model.start_epoch(EpochStart(index, n_epochs, n_rows, None, generator))
@@ -57,7 +63,7 @@ def start(model, index=0, n_epochs=10, n_rows=100):
 class TestVAE:
     @pytest.mark.parametrize("noise_model", ["fixed", "learned"])
     def test_the_loss_is_minus_the_bound(self, rows, noise, noise_model):
-        model = module(VAEModule, noise=noise_model, noise_variance=0.3)
+        model = vae(noise_model, 0.3)
         mean, log_variance, _, output = pieces(model, rows, noise)
         log_p = stats.norm.logpdf(rows.numpy(), output, np.sqrt(0.3)).sum(1)
         expected = (kl(mean, log_variance) - log_p).mean()
@@ -65,20 +71,20 @@ class TestVAE:
         assert model.loss(rows, noise).total.item() == pytest.approx(expected, rel=1e-6)
 
     def test_the_profiled_variance_is_the_best_one(self, rows, noise):
-        model = module(VAEModule, noise="profiled", noise_variance=1.0)
+        model = vae("profiled")
         profiled = model.loss(rows, noise)
         others = []
         for variance in np.geomspace(0.1, 10.0, 101):
-            model = module(VAEModule, noise="fixed", noise_variance=variance)
+            model = vae("fixed", variance)
             others.append(model.loss(rows, noise).total.item())
         assert profiled.total.item() <= min(others)
         assert profiled.total.item() == pytest.approx(min(others), abs=1e-2)
 
     def test_profiled_and_learned_agree_where_the_learned_one_rests(self, rows, noise):
-        profiled = module(VAEModule, noise="profiled", noise_variance=1.0)
+        profiled = vae("profiled")
         terms = profiled.loss(rows, noise)
         variance = terms.parts["noise_variance"].item()
-        learned = module(VAEModule, noise="learned", noise_variance=variance)
+        learned = vae("learned", variance)
         loss = learned.loss(rows, noise).total
         loss.backward()
         assert loss.item() == pytest.approx(terms.total.item(), rel=1e-6)
@@ -91,12 +97,7 @@ class TestVAE:
 
     def test_bernoulli_has_no_noise_variance(self, noise):
         x = torch.rand(B, D).double()
-        model = module(
-            VAEModule,
-            likelihood=BernoulliLikelihood(),
-            noise="learned",
-            noise_variance=1.0,
-        )
+        model = vae("learned", likelihood=BernoulliLikelihood())
         mean, log_variance, _, logits = pieces(model, x, noise)
         p = 1 / (1 + np.exp(-logits))
         entropy = -(x.numpy() * np.log(p) + (1 - x.numpy()) * np.log(1 - p)).sum(1)
@@ -130,18 +131,18 @@ class TestVAE:
 
 class TestBetaVAE:
     def test_the_loss_has_the_weight(self, rows, noise):
-        model = module(BetaVAEModule, 4.0, capacity=None, rise=0.5)
+        model = module(BetaVAEModule, beta=4.0, capacity=None, capacity_rise=0.5)
         mean, log_variance, _, output = pieces(model, rows, noise)
         error = ((rows.numpy() - output) ** 2).sum(1)
         expected = (error + 4.0 * kl(mean, log_variance)).mean()
         assert model.loss(rows, noise).total.item() == pytest.approx(expected)
 
     def test_the_capacity_rises_and_is_what_the_kl_is_held_at(self, rows, noise):
-        model = module(BetaVAEModule, 10.0, capacity=20.0, rise=0.5)
+        model = module(BetaVAEModule, beta=10.0, capacity=20.0, capacity_rise=0.5)
         seen = []
         for index in (0, 1, 4, 5, 9):
             start(model, index, n_epochs=10)
-            seen.append((model.capacity.item(), model.settled))
+            seen.append((model.present_capacity.item(), model.settled))
         expected = [(0, False), (4, False), (16, False), (20, True), (20, True)]
         assert seen == expected
         terms = model.loss(rows, noise)
@@ -160,16 +161,20 @@ class TestBetaVAE:
 class TestTotalCorrelation:
     @pytest.mark.parametrize("estimator", ["weighted", "stratified"])
     def test_the_slopes_are_finite_differences(self, estimator):
-        model = module(BetaTCVAEModule, 1.0, tc_weight=2.0, estimator=estimator)
+        model = module(BetaTCVAEModule, beta=1.0, tc_weight=2.0, estimator=estimator)
         start(model, n_rows=100)
         generator = torch.Generator().manual_seed(0)
         pieces = torch.randn((3, 5, 3), generator=generator, dtype=torch.float64)
+
+        def total_correlation(z, mean, log_variance):
+            return model.total_correlation(GaussianPosterior(mean, log_variance), z)
+
         assert torch.autograd.gradcheck(
-            model.total_correlation, [p.requires_grad_() for p in pieces.unbind()]
+            total_correlation, [p.requires_grad_() for p in pieces.unbind()]
         )
 
     def test_the_estimate_is_that_of_a_loop(self, rows, noise):
-        model = module(BetaTCVAEModule, 1.5, tc_weight=4.0, estimator="stratified")
+        model = module(BetaTCVAEModule, beta=1.5, tc_weight=4.0, estimator="stratified")
         start(model, n_rows=100)
         mean, log_variance, z, output = pieces(model, rows, noise)
         density = np.exp(
@@ -205,14 +210,16 @@ class TestTotalCorrelation:
         np.testing.assert_allclose(total / count, 0.25, rtol=1e-6)
 
     def test_independent_axes_have_none_and_copies_have_much(self):
-        model = module(BetaTCVAEModule, 1.0, tc_weight=2.0, estimator="weighted")
+        model = module(BetaTCVAEModule, beta=1.0, tc_weight=2.0, estimator="weighted")
         generator = torch.Generator().manual_seed(0)
         mean = torch.randn(1000, 2, generator=generator).double()
         log_variance = torch.full_like(mean, np.log(0.1))
         z = mean + 0.1**0.5 * torch.randn(1000, 2, generator=generator).double()
-        free = model.total_correlation(z, mean, log_variance).item()
+        q = GaussianPosterior(mean, log_variance)
+        free = model.total_correlation(q, z).item()
         copied = mean[:, :1].expand(-1, 2)
-        tied = model.total_correlation(z - mean + copied, copied, log_variance).item()
+        q = GaussianPosterior(copied, log_variance)
+        tied = model.total_correlation(q, z - mean + copied).item()
         # Codes are N(0, C), C = [[1.1, 1], [1, 1.1]]: TC = -log(1 - r^2) / 2. The
         # estimate has 1000 posteriors for 1000 samples, hence a bias of some percent.
         exact = -0.5 * np.log(1 - (1 / 1.1) ** 2)
@@ -222,9 +229,8 @@ class TestTotalCorrelation:
 
 class TestDIPVAE:
     def make(self, kind="i"):
-        return module(
-            DIPVAEModule, 1.0, kind=kind, off_diagonal_weight=3.0, diagonal_weight=7.0
-        )
+        weights = {"off_diagonal_weight": 3.0, "diagonal_weight": 7.0}
+        return module(DIPVAEModule, beta=1.0, kind=kind, **weights)
 
     def test_the_penalty_of_known_covariances(self):
         model = self.make()
@@ -242,7 +248,8 @@ class TestDIPVAE:
         if kind == "ii":
             z = mean + np.exp(log_variance / 2) * rng.standard_normal(mean.shape)
             expected = np.cov(z.T, bias=True)
-        found = model.covariance(torch.from_numpy(mean), torch.from_numpy(log_variance))
+        q = GaussianPosterior(torch.from_numpy(mean), torch.from_numpy(log_variance))
+        found = model.covariance(q)
         # Sampled second moments of 200 000 rows.
         np.testing.assert_allclose(found, expected, atol=0.02)
 

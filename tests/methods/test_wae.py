@@ -14,6 +14,7 @@ from torch.distributions import Normal
 from sklearn_ardvae import WAE
 from sklearn_ardvae.methods.wae import WAEModule
 from sklearn_ardvae.nn.likelihoods import BernoulliLikelihood, GaussianLikelihood
+from sklearn_ardvae.nn.module import Networks
 
 D, L, B = 5, 3, 7
 
@@ -27,11 +28,13 @@ def module(*, gan=False, likelihood=None, **changes):
         "prior_in_logit": False,
     }
     return WAEModule(
-        nn.Sequential(nn.Linear(D, 4), nn.Tanh(), nn.Linear(4, L)),
-        nn.Sequential(nn.Linear(L, 4), nn.Tanh(), nn.Linear(4, D)),
-        likelihood or GaussianLikelihood(),
-        L,
-        n_features=D,
+        Networks(
+            nn.Sequential(nn.Linear(D, 4), nn.Tanh(), nn.Linear(4, L)),
+            nn.Sequential(nn.Linear(L, 4), nn.Tanh(), nn.Linear(4, D)),
+            likelihood or GaussianLikelihood(),
+            L,
+            D,
+        ),
         critic=nn.Sequential(nn.Linear(L, 6), nn.Tanh(), nn.Linear(6, 1))
         if gan
         else None,

@@ -6,12 +6,12 @@ import torch
 
 from sklearn_ardvae.nn.low_rank import (
     PrincipalAxes,
-    RankSearch,
     align,
     batch_axes,
     nuclear_norm,
     truncate,
 )
+from sklearn_ardvae.nn.rank_search import RankSearch
 
 
 @pytest.fixture(autouse=True)
@@ -178,10 +178,10 @@ class TestNuclearNorm:
 
 
 def observed(axes, y, batch=16):
-    axes.train()
     for rows in y.split(batch):
         axes.observe(rows)
-    return axes.eval()
+    axes.update()
+    return axes
 
 
 class TestPrincipalAxes:
@@ -238,6 +238,20 @@ class TestPrincipalAxes:
         axes.refit(lambda rows: rows, y, rows_per_projector=2)
         torch.testing.assert_close(axes.basis[:, 0], torch.tensor([0.0, 1.0, 0.0]))
 
+    def test_they_stay_until_they_are_brought_up_to_date(self):
+        axes, y = PrincipalAxes(4, 2, centred=False), torch.randn(20, 4)
+        axes.update()  # Nothing was observed.
+        before = axes.basis.clone()
+        axes.observe(y)
+        axes.eval()
+        assert torch.equal(axes.basis, before)
+        axes.update()
+        assert not torch.equal(axes.basis, before)
+        after = axes.basis.clone()
+        axes.observe(torch.full((1, 4), torch.nan))
+        axes.update()
+        assert torch.equal(axes.basis, after)
+
     def test_a_stream_halves_what_it_knew(self):
         axes = PrincipalAxes(2, 1, centred=False)
         axes.observe(torch.ones(4, 2))
@@ -283,6 +297,33 @@ class TestRankSearch:
             assert search.next_rank(8, 0.9**epoch) == 8
         ranks = [search.next_rank(8, 1.0) for _ in range(10)]
         assert ranks == [8] * 9 + [4]
+
+    def test_a_trial_that_fails_gives_the_weights_back(self):
+        search, weights = RankSearch(0.1), [torch.ones(2), torch.ones(3)]
+        rank = 8
+        for _ in range(11):
+            rank = search.advance(rank, 10.0, weights)
+        assert rank == 4
+        for weight in weights:
+            weight.fill_(7.0)
+        for _ in range(11):
+            rank = search.advance(rank, 50.0, weights)
+        assert rank == 8
+        assert all(torch.all(weight == 1.0) for weight in weights)
+
+    def test_only_a_trial_is_called_off(self):
+        search, weights = RankSearch(0.1), [torch.ones(2)]
+        assert search.call_off(8, weights) == 8
+        rank = 8
+        for _ in range(11):
+            rank = search.advance(rank, 10.0, weights)
+        weights[0].fill_(7.0)
+        assert search.call_off(rank, weights) == 8
+        assert torch.all(weights[0] == 1.0)
+        # At the rank that holds, the weights are those that it was trained to.
+        weights[0].fill_(5.0)
+        assert search.call_off(8, weights) == 8
+        assert torch.all(weights[0] == 5.0)
 
     @staticmethod
     def feed(search, rank, errors):

@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch import nn
 
+from sklearn_ardvae.nn.architectures import ARCHITECTURES, he_normal
 from sklearn_ardvae.nn.likelihoods import BernoulliLikelihood, GaussianLikelihood
-from sklearn_ardvae.nn.networks import ARCHITECTURES, build_networks, he_normal
+from sklearn_ardvae.nn.networks import build_networks
 
 
 def build(architecture, shape, *, likelihood=None, n_components=5, n_outputs=10, **kw):
     settings = {"hidden_layer_sizes": (8,), "activation": "relu"} | kw
-    return build_networks(
+    networks = build_networks(
         architecture,
         shape=shape,
         n_components=n_components,
@@ -18,6 +19,7 @@ def build(architecture, shape, *, likelihood=None, n_components=5, n_outputs=10,
         likelihood=likelihood or GaussianLikelihood(),
         **settings,
     )
+    return networks.encoder, networks.decoder
 
 
 def widths(network, kind):

@@ -11,7 +11,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
-from sklearn_ardvae.nn.module import AutoencoderModule, HeldOut, LossTerms, Phase
+from sklearn_ardvae.nn.module import (
+    AutoencoderModule,
+    HeldOut,
+    LossTerms,
+    Networks,
+    Phase,
+)
 from sklearn_ardvae.training.batches import TensorBatches
 from sklearn_ardvae.training.callbacks import ConvergenceMonitor, join_histories
 from sklearn_ardvae.training.net import AutoencoderNet
@@ -25,7 +31,7 @@ class Plain(AutoencoderModule):
         encoder = nn.Sequential(nn.Linear(5, 2), nn.Dropout(0.5 if dropout else 0.0))
         if not dropout:
             encoder = encoder[0]
-        super().__init__(encoder, nn.Linear(2, 5), GaussianLikelihood(), 2)
+        super().__init__(Networks(encoder, nn.Linear(2, 5), GaussianLikelihood(), 2, 5))
 
     def loss(self, x, noise):
         error = self.likelihood.reconstruction(x, self.decoder(self.encode(x))).mean()
@@ -94,7 +100,7 @@ def monitor(**settings):
 
 def test_training_is_that_of_a_loop_written_by_hand():
     x = data()
-    net = make_net(Plain(), validation_fraction=0.0, batch_size=-1).partial_fit(x)
+    net = make_net(Plain(), validation_fraction=0.0, batch_size=-1).train(x)
     twin = Plain()
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.01)
     losses = []
@@ -116,7 +122,7 @@ def test_losses_are_means_over_rows_also_with_a_smaller_last_batch():
         module, lr=0.0, max_epochs=1, batch_size=20, optimizer=torch.optim.SGD
     )
     x = data(50)
-    net.partial_fit(x)
+    net.train(x)
     record = net.history[-1]
     n = record["train_loss"] * 38 + record["valid_loss"] * 12
     assert n / 50 == pytest.approx(module.loss(x, None).total.item(), rel=1e-5)
@@ -135,7 +141,7 @@ def test_rows_come_in_a_new_order_in_each_epoch(iterator):
     for _ in range(2):
         seen = []
         net = make_net(Seeing(), iterator_train=iterator, max_epochs=2)
-        net.partial_fit(data())
+        net.train(data())
         orders.append(torch.cat(seen).reshape(2, 48))
     assert torch.equal(*orders)
     first, second = orders[0]
@@ -146,7 +152,7 @@ def test_rows_come_in_a_new_order_in_each_epoch(iterator):
 def test_each_phase_moves_only_its_own_parameters():
     module = Alternating()
     start = copy.deepcopy(module.state_dict())
-    make_net(module, push_optimizer__lr=0.0, max_epochs=1).partial_fit(data())
+    make_net(module, push_optimizer__lr=0.0, max_epochs=1).train(data())
     moved = {k for k, v in module.state_dict().items() if not torch.equal(v, start[k])}
     assert moved == {"decoder.weight", "decoder.bias"}
 
@@ -154,7 +160,7 @@ def test_each_phase_moves_only_its_own_parameters():
 def test_phases_run_in_order_and_each_repeat_draws_its_own_rows():
     module = Alternating()
     net = make_net(module, max_epochs=1)
-    net.partial_fit(data())
+    net.train(data())
     assert module.calls == [("fit", 16), *[("push", 16)] * 3] * 3
     assert {"train_loss", "train_push", "train_distance"} <= set(net.history[-1])
     assert net.push_optimizer_.param_groups[0]["lr"] == pytest.approx(1e-3)
@@ -164,7 +170,7 @@ def test_an_alternating_fit_repeats_bit_by_bit():
     weights = []
     for _ in range(2):
         module = Alternating()
-        make_net(module).partial_fit(data())
+        make_net(module).train(data())
         weights.append(module.encoder.weight.clone())
     assert torch.equal(*weights)
 
@@ -173,7 +179,7 @@ def test_the_learning_rate_halves_on_a_plateau_for_every_phase():
     net = make_net(
         Alternating(), max_epochs=5, lr=1e-12, callbacks=[monitor(lr_patience=2)]
     )
-    net.partial_fit(data())
+    net.train(data())
     # The first epoch improves on infinity, the others on nothing.
     np.testing.assert_allclose(
         net.history[:, "learning_rate"], [1e-12, 1e-12, 1e-12, 5e-13, 5e-13]
@@ -198,7 +204,7 @@ def test_training_stops_and_the_best_weights_come_back():
         max_epochs=50,
         callbacks=[Watch(), monitor(early_stopping=True, n_iter_no_change=4)],
     )
-    net.partial_fit(data())
+    net.train(data())
     assert len(net.history) < 50
     assert net.stop_requested_
     best = kept[min(kept)]
@@ -234,7 +240,7 @@ def test_held_out_rows_are_drawn_anew_and_kept_from_the_steps():
     shown, trained = [], []
 
     class Holding(Plain):
-        held_out = HeldOut(lambda n: n // 4, every=2)
+        held_out = HeldOut(share=0.25, every=2)
 
         def start_epoch(self, epoch):
             if epoch.held_out is not None:
@@ -245,7 +251,7 @@ def test_held_out_rows_are_drawn_anew_and_kept_from_the_steps():
                 trained.append((len(shown), set(x[:, 0].tolist())))
             return super().loss(x, noise)
 
-    make_net(Holding(), max_epochs=4, validation_fraction=0.0).partial_fit(data())
+    make_net(Holding(), max_epochs=4, validation_fraction=0.0).train(data())
     assert [index for index, _ in shown] == [0, 2]
     assert all(len(rows) == 16 for _, rows in shown)
     assert shown[0][1] != shown[1][1]
@@ -259,13 +265,13 @@ def test_shared_held_out_rows_are_not_withheld():
     sizes = []
 
     class Sharing(Plain):
-        held_out = HeldOut(lambda n: n, shared=True)
+        held_out = HeldOut(withheld=False)
 
         def start_epoch(self, epoch):
             sizes.append(len(epoch.held_out))
 
     net = make_net(Sharing(), max_epochs=1, validation_fraction=0.0, batch_size=8)
-    net.partial_fit(data())
+    net.train(data())
     assert sizes == [64]
     assert net.history[-1]["train_batch_count"] == 8
 
@@ -286,7 +292,7 @@ def test_a_loss_that_is_not_finite_stops_the_fit_and_says_where(bad):
     with pytest.raises(
         ValueError, match=r"train_penalty not finite in epoch 2\. .*lear"
     ):
-        make_net(Breaking()).partial_fit(data())
+        make_net(Breaking()).train(data())
 
 
 class Interrupting(Callback):
@@ -301,7 +307,7 @@ class Interrupting(Callback):
 
 def test_ctrl_c_keeps_the_epochs_that_were_finished():
     net = make_net(Plain(), callbacks=[Interrupting(3), monitor()], max_epochs=9)
-    net.partial_fit(data())
+    net.train(data())
     assert net.interrupted_
     assert len(net.history) == 2
 
@@ -310,7 +316,7 @@ def test_skorchs_early_stopping_is_no_interruption():
     stopper = EarlyStopping(patience=2, sink=lambda text: None)
     net = make_net(Plain(), lr=0.0, callbacks=[stopper], max_epochs=9)
     net.set_params(lr=1e-12)
-    net.partial_fit(data())
+    net.train(data())
     assert len(net.history) < 9
     assert not net.interrupted_
 
@@ -324,12 +330,12 @@ def test_skorchs_gradient_clipping_clips():
             norms.append(sum(squares).sqrt().item())
 
     clipping = GradientNormClipping(0.01)
-    make_net(Plain(), callbacks=[clipping, Look()]).partial_fit(data())
+    make_net(Plain(), callbacks=[clipping, Look()]).train(data())
     assert max(norms) == pytest.approx(0.01, rel=1e-4)
 
 
 def test_history_is_bounded_and_ready_for_skorchs_callbacks():
-    net = make_net(Plain(), max_epochs=4).partial_fit(data())
+    net = make_net(Plain(), max_epochs=4).train(data())
     assert [len(row["batches"]) for row in net.history] == [1] * 4
     assert all(row["train_batch_count"] == 3 for row in net.history)
 
@@ -339,7 +345,7 @@ def test_dropout_is_seeded_and_leaves_the_global_generator_alone():
     for _ in range(2):
         module = Plain(dropout=True)
         torch.manual_seed(11)
-        make_net(module).partial_fit(data())
+        make_net(module).train(data())
         drawn = torch.rand(2)
         torch.manual_seed(11)
         assert torch.equal(drawn, torch.rand(2))
@@ -350,7 +356,7 @@ def test_dropout_is_seeded_and_leaves_the_global_generator_alone():
 
 def test_a_data_loader_may_take_the_place_of_our_batches():
     settings = {"iterator_train": DataLoader, "iterator_train__drop_last": True}
-    net = make_net(Plain(), batch_size=20, **settings).partial_fit(data())
+    net = make_net(Plain(), batch_size=20, **settings).train(data())
     assert net.history[-1]["train_batch_count"] == 2
     assert net.history[-1]["train_loss"] < net.history[0]["train_loss"]
 
@@ -358,12 +364,12 @@ def test_a_data_loader_may_take_the_place_of_our_batches():
 def test_an_argument_that_batches_do_not_take_is_refused():
     net = make_net(Plain(), iterator_train__num_workers=2)
     with pytest.raises(TypeError, match="num_workers"):
-        net.partial_fit(data())
+        net.train(data())
 
 
 def test_optimisers_resume_with_their_moments_and_the_new_rate():
     module = Plain()
-    first = make_net(module).partial_fit(data())
+    first = make_net(module).train(data())
     states = first.optimizer_states()
     second = make_net(module, lr=0.5)
     second.resume_optimizers(states)
@@ -375,8 +381,8 @@ def test_optimisers_resume_with_their_moments_and_the_new_rate():
 @pytest.mark.slow
 def test_losses_may_be_compiled():
     eager, compiled = Plain(), Plain()
-    make_net(eager).partial_fit(data())
-    make_net(compiled, compile=True, compile__dynamic=True).partial_fit(data())
+    make_net(eager).train(data())
+    make_net(compiled, compile=True, compile__dynamic=True).train(data())
     torch.testing.assert_close(eager.decoder.weight, compiled.decoder.weight)
 
 

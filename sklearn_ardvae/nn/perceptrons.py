@@ -1,0 +1,84 @@
+"""Perceptrons, and what any pair of networks has to fit."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from .likelihoods import Likelihood
+
+__all__ = [
+    "ACTIVATIONS",
+    "Ends",
+    "Pair",
+    "mirrored_perceptrons",
+    "multilayer_perceptron",
+]
+
+Pair = tuple[nn.Module, nn.Module]
+"""An encoder and a decoder."""
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "identity": nn.Identity,
+    "leaky_relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What networks have to fit: the shapes of data and codes, and the likelihood."""
+
+    name: str
+    shape: tuple[int, ...]
+    n_components: int
+    n_outputs: int
+    likelihood: Likelihood
+
+    @property
+    def n_features(self) -> int:
+        return math.prod(self.shape)
+
+    def image_shape(self) -> tuple[int, int, int]:
+        """Return (channels, height, width); two dimensions mean one channel."""
+        if len(self.shape) == 2:
+            return (1, *self.shape)
+        if len(self.shape) == 3:
+            return self.shape
+        raise ValueError(
+            f"architecture={self.name!r} works on images: set input_shape=(channels, "
+            f"height, width) or (height, width); got {self.shape}."
+        )
+
+
+def multilayer_perceptron(
+    sizes: Sequence[int], activation: Callable[[], nn.Module]
+) -> nn.Sequential:
+    """Return linear layers of `sizes` with `activation` between them."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        layers += [nn.Linear(n_in, n_out), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def mirrored_perceptrons(
+    ends: Ends,
+    hidden_layer_sizes: Sequence[int],
+    activation: Callable[[], nn.Module],
+) -> Pair:
+    """Return an encoder and the decoder with its hidden layers reversed."""
+    hidden = list(hidden_layer_sizes)
+    encoder = [ends.n_features, *hidden, ends.n_outputs]
+    decoder = [ends.n_components, *hidden[::-1], ends.n_features]
+    return (
+        multilayer_perceptron(encoder, activation),
+        multilayer_perceptron(decoder, activation),
+    )

@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted
 
+from ..density import NAMED_DENSITIES, check_density
 from ..nn.module import AutoencoderModule
 from ..nn.variational import VariationalModule
 from ._factors import check_counts
@@ -143,12 +147,19 @@ class FrechetScorer:
     input_shape : tuple of int, default=None
         Shape of one image, see :func:`extract_features`.
     n_samples : int or None, default=None
-        Samples of the model, >= 2; None draws as many as X has rows.
-    density : {"prior", "gaussian"} or fitted density, default="prior"
-        What codes are drawn from, see ``sample`` of the autoencoders.
+        Samples of the model, >= 2; None draws as many as they are compared with.
+    density : {"prior", "gaussian", "gmm", "second_stage"} or estimator, \
+            default="prior"
+        What codes are drawn from, see ``sample`` of the autoencoders. ``"gmm"``,
+        ``"second_stage"`` and estimators that are not fitted are fitted to the codes
+        of a random half of X, and the samples compared with the other half: a
+        density that follows single codes would else be praised for the rows that it
+        was fitted to. Compare it with ``"prior"`` on as many rows. A fitted density
+        is one of the codes of one model, of no use in a search, where every
+        candidate has codes of its own.
     random_state : int, default=0
-        Seeds samples and features: a number, so that candidates are compared on the
-        same draws.
+        Seeds halves, samples and features: a number, so that candidates are compared
+        on the same draws.
 
     Examples
     --------
@@ -180,21 +191,42 @@ class FrechetScorer:
         float
             <= 0, higher is better.
         """
+        check_density(self.density)
+        labels = y if self.features == "classifier" else None
+        steps = getattr(estimator, "steps", [])
+        settings = {"density": self.density}
+        if self._has_to_be_fitted():
+            arrays = (X,) if labels is None else (X, labels)
+            split = train_test_split(
+                *arrays, test_size=0.5, random_state=self.random_state
+            )
+            settings["X"], X = split[:2]
+            if len(steps) > 1:
+                settings["X"] = estimator[:-1].transform(settings["X"])
+            labels = split[3] if labels is not None else None
         n_samples = len(X) if self.n_samples is None else self.n_samples
         check_counts(n_samples=n_samples)
-        samples = _last(estimator).sample(
-            n_samples, self.random_state, density=self.density
-        )
-        if hasattr(estimator, "steps") and len(estimator.steps) > 1:
+        samples = _last(estimator).sample(n_samples, self.random_state, **settings)
+        if len(steps) > 1:
             samples = estimator[:-1].inverse_transform(samples)
         return -frechet_distance(
             X,
             samples,
             features=self.features,
-            y=y if self.features == "classifier" else None,
+            y=labels,
             input_shape=self.input_shape,
             random_state=self.random_state,
         )
+
+    def _has_to_be_fitted(self) -> bool:
+        """Whether the density needs codes, which no model keeps."""
+        if isinstance(self.density, str):
+            return self.density in NAMED_DENSITIES
+        try:
+            check_is_fitted(self.density)
+        except NotFittedError:
+            return True
+        return False
 
 
 frechet_scorer = FrechetScorer()

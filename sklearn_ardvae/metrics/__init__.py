@@ -25,7 +25,6 @@ from .informativeness import (
     ModularityExplicitness,
     dci_scores,
     modularity_explicitness,
-    sap_score,
 )
 from .latent import (
     active_units,
@@ -35,23 +34,34 @@ from .latent import (
     latent_entropy,
 )
 from .prd import PrecisionRecall, precision_recall_distribution
+from .ranking import (
+    DisentanglementRanking,
+    unsupervised_disentanglement_ranking,
+)
 from .reconstruction import (
     gaussian_bump_error,
     reconstruction_error,
     relative_reconstruction_error,
 )
+from .robustness import InterventionalRobustness, interventional_robustness
 from .scorers import (
+    DisentanglementScorer,
     FrechetScorer,
     active_components_scorer,
     evidence_scorer,
     frechet_scorer,
     reconstruction_scorer,
 )
+from .separability import sap_score
+from .settings import disentanglement_scores, metric_settings
 
 __all__ = [
     "ClassifierFeatures",
     "DCIScores",
+    "DisentanglementRanking",
+    "DisentanglementScorer",
     "FrechetScorer",
+    "InterventionalRobustness",
     "KernelDistance",
     "ModularityExplicitness",
     "PrecisionRecall",
@@ -63,6 +73,7 @@ __all__ = [
     "compare_dimensions",
     "count_components",
     "dci_scores",
+    "disentanglement_scores",
     "evidence_scorer",
     "extract_features",
     "factor_vae_score",
@@ -71,9 +82,11 @@ __all__ = [
     "frechet_scorer",
     "gaussian_bump_error",
     "interpolated_samples",
+    "interventional_robustness",
     "kernel_inception_distance",
     "latent_decorrelation",
     "latent_entropy",
+    "metric_settings",
     "modularity_explicitness",
     "mutual_info_gap",
     "mutual_information_matrix",
@@ -84,4 +97,5 @@ __all__ = [
     "relative_reconstruction_error",
     "sap_score",
     "train_classifier_features",
+    "unsupervised_disentanglement_ranking",
 ]

@@ -6,7 +6,7 @@ autoencoder of this package, a `PCA`, or a pipeline that ends in one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,10 @@ from ._factors import check_counts
 from .dimension import count_components
 from .generation import frechet_distance
 from .reconstruction import reconstruction_error
+from .settings import disentanglement_scores
 
 __all__ = [
+    "DisentanglementScorer",
     "FrechetScorer",
     "active_components_scorer",
     "evidence_scorer",
@@ -230,6 +232,78 @@ class FrechetScorer:
 
 
 frechet_scorer = FrechetScorer()
+
+
+@dataclass(frozen=True)
+class DisentanglementScorer:
+    """A disentanglement score of the codes that ``transform`` returns.
+
+    The factors are the y of the search: ``search.fit(X, factors)``. Autoencoders do
+    not learn from them, so that rows with known factors choose among models that are
+    trained without. If the rows of X are in the order of a grid of factors, shuffle
+    them for the folds: ``cv=KFold(5, shuffle=True, random_state=0)``.
+
+    Parameters
+    ----------
+    score : str, default="mutual_info_gap"
+        A name of a score of :func:`disentanglement_scores`.
+    settings : str or dict of {str: dict}, default="default"
+        See :func:`metric_settings`; but for ``method="gaussian_mixture"``, which
+        needs variances that ``transform`` does not return.
+    random_state : int, default=0
+        Seeds the score: a number, so that candidates are compared on the same draws.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import GridSearchCV, KFold
+    >>> from sklearn_ardvae.metrics import DisentanglementScorer
+    >>> factors = np.array([[i, j] for i in range(5) for j in range(5)] * 8)
+    >>> X = factors * [3.0, 1.0] + 0.01
+    >>> search = GridSearchCV(
+    ...     PCA(), {"n_components": [1, 2]}, scoring=DisentanglementScorer(),
+    ...     cv=KFold(2, shuffle=True, random_state=0)).fit(X, factors)
+    >>> search.best_params_
+    {'n_components': 2}
+    """
+
+    score: str = "mutual_info_gap"
+    settings: str | Mapping[str, Mapping[str, Any]] = "default"
+    random_state: int = 0
+
+    def __call__(
+        self, estimator: Any, X: ArrayLike, y: ArrayLike | None = None
+    ) -> float:
+        """Return the score of the codes of X.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with ``transform``.
+        X : array-like of shape (n_samples, n_features)
+            Held-out data.
+        y : array-like of shape (n_samples, n_factors)
+            Their factors.
+
+        Returns
+        -------
+        float
+            Higher is better.
+        """
+        if y is None:
+            raise ValueError(
+                f"The score {self.score!r} needs y=, the factors of X: "
+                "search.fit(X, factors)."
+            )
+        factors = np.asarray(y)
+        return disentanglement_scores(
+            np.asarray(estimator.transform(X)),
+            factors[:, None] if factors.ndim == 1 else factors,
+            scores=self.score,
+            settings=self.settings,
+            random_state=self.random_state,
+        )[self.score]
 
 
 def _last(estimator: Any) -> Any:

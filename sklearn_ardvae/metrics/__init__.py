@@ -12,11 +12,9 @@ from .features import (
     train_classifier_features,
 )
 from .generation import (
-    KernelDistance,
     frechet_distance,
     frechet_distance_from_moments,
     interpolated_samples,
-    kernel_inception_distance,
     random_samples,
 )
 from .information import mutual_info_gap, mutual_information_matrix
@@ -26,12 +24,19 @@ from .informativeness import (
     dci_scores,
     modularity_explicitness,
 )
+from .kernel_distance import KernelDistance, kernel_inception_distance
 from .latent import (
     active_units,
     average_off_diagonal_covariance,
     axis_kl,
     latent_decorrelation,
     latent_entropy,
+)
+from .neighbors import (
+    DensityCoverage,
+    ImprovedPrecisionRecall,
+    density_coverage,
+    improved_precision_recall,
 )
 from .prd import PrecisionRecall, precision_recall_distribution
 from .ranking import (
@@ -58,9 +63,11 @@ from .settings import disentanglement_scores, metric_settings
 __all__ = [
     "ClassifierFeatures",
     "DCIScores",
+    "DensityCoverage",
     "DisentanglementRanking",
     "DisentanglementScorer",
     "FrechetScorer",
+    "ImprovedPrecisionRecall",
     "InterventionalRobustness",
     "KernelDistance",
     "ModularityExplicitness",
@@ -73,6 +80,7 @@ __all__ = [
     "compare_dimensions",
     "count_components",
     "dci_scores",
+    "density_coverage",
     "disentanglement_scores",
     "evidence_scorer",
     "extract_features",
@@ -81,6 +89,7 @@ __all__ = [
     "frechet_distance_from_moments",
     "frechet_scorer",
     "gaussian_bump_error",
+    "improved_precision_recall",
     "interpolated_samples",
     "interventional_robustness",
     "kernel_inception_distance",

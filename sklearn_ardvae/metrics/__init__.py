@@ -24,6 +24,7 @@ from .informativeness import (
     dci_scores,
     modularity_explicitness,
 )
+from .intrinsic import intrinsic_dimension, local_dimension
 from .kernel_distance import KernelDistance, kernel_inception_distance
 from .latent import (
     active_units,
@@ -92,9 +93,11 @@ __all__ = [
     "improved_precision_recall",
     "interpolated_samples",
     "interventional_robustness",
+    "intrinsic_dimension",
     "kernel_inception_distance",
     "latent_decorrelation",
     "latent_entropy",
+    "local_dimension",
     "metric_settings",
     "modularity_explicitness",
     "mutual_info_gap",

@@ -178,7 +178,7 @@ def disentanglement_scores(
     per_factor: bool = False,
     random_state: int | np.random.RandomState | None = None,
 ) -> dict[str, float] | dict[str, NDArray[np.float64]]:
-    """Score a representation by many disentanglement metrics, with settings as one.
+    """Score a representation by all disentanglement metrics, or by some.
 
     Parameters
     ----------

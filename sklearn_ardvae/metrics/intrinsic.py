@@ -239,16 +239,16 @@ def _check_options(
 
 def _distinct_rows(X: ArrayLike, n_neighbors: int) -> tuple[NDArray, NDArray]:
     """Return different rows, centred and of size 1, and which one each row of X is."""
-    X = check_array(X, dtype=np.float64, input_name="X")
-    rows = X - X.mean(axis=0)
+    given: NDArray = check_array(X, dtype=np.float64, input_name="X")
+    rows = given - given.mean(axis=0)
     largest = np.abs(rows).max()
     rows, inverse = np.unique(
         rows / (largest if largest > 0.0 else 1.0), axis=0, return_inverse=True
     )
     if len(rows) <= n_neighbors:
         raise ValueError(
-            f"X has {len(rows)} different rows of {len(X)}; n_neighbors={n_neighbors} "
-            f"needs {n_neighbors + 1} or more."
+            f"X has {len(rows)} different rows of {len(given)}; "
+            f"n_neighbors={n_neighbors} needs {n_neighbors + 1} or more."
         )
     return rows, inverse.ravel()
 

@@ -242,11 +242,9 @@ def disentanglement_scores(
                 options["log_variance"] = log_variance
             call = _FUNCTIONS[function]
             results[function] = call(codes, factors, **options, random_state=seed)
-        found[name] = results[function]
-        if field is not None:
-            found[name] = getattr(
-                found[name], field_per_factor if per_factor else field
-            )
+        wanted = field_per_factor if per_factor else field
+        result = results[function]
+        found[name] = result if wanted is None else getattr(result, wanted)
     return found
 
 

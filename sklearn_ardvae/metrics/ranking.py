@@ -62,8 +62,8 @@ def unsupervised_disentanglement_ranking(
     Parameters
     ----------
     codes : sequence of array-likes of shape (n_samples, n_codes_i)
-        Codes of the same rows by each of two or more models (Duan et al. compare
-        each with 5 to 50 others); their widths may differ.
+        Codes of the same rows by each of two or more models; their widths may
+        differ. The median is over the others: take five or more.
     similarity : {"lasso", "spearman"} or callable, default="lasso"
         ``"lasso"``: absolute coefficients of a Lasso regression (weight 0.1) that
         predicts model i from model j, both standardised; then models that agree

@@ -91,8 +91,8 @@ def interventional_robustness(
     References
     ----------
     Suter, Miladinovic, Schoelkopf, Bauer: Robustly disentangled causal mechanisms,
-    ICML 2019, section 4. Locatello et al.: A sober look at the unsupervised learning
-    of disentangled representations, JMLR 21(209), 2020.
+    ICML 2019. Locatello et al.: A sober look at the unsupervised learning of
+    disentangled representations, JMLR 21(209), 2020.
 
     Examples
     --------

@@ -21,8 +21,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 
 from sklearn_ardvae.metrics import (
+    density_coverage,
     factor_vae_score,
     frechet_distance,
+    gaussian_bump_error,
+    interventional_robustness,
+    local_dimension,
     mutual_info_gap,
     precision_recall_distribution,
 )
@@ -47,6 +51,7 @@ def cases() -> dict[str, tuple[float, Callable[[], object]]]:
     some = rng.choice(len(codes), 10_000, replace=False)
     features = rng.standard_normal((2, 10_000, 64))
     wide = rng.standard_normal((2, 10_000, 2048))
+    noise = rng.standard_normal((1000, 64, 64))
     return {
         f"FactorVAE score, 10 000 + 5000 votes of 64, 10 codes, {len(codes)} rows": (
             5.0,
@@ -63,6 +68,22 @@ def cases() -> dict[str, tuple[float, Callable[[], object]]]:
         "Frechet distance, two sets of 10 000 x 2048": (
             10.0,
             lambda: frechet_distance(*wide),
+        ),
+        "IRS, 10 000 x 10": (
+            1.0,
+            lambda: interventional_robustness(codes[some], factors[some]),
+        ),
+        "Density and coverage, two sets of 10 000 x 64": (
+            20.0,
+            lambda: density_coverage(*features),
+        ),
+        "Local dimension (MLE), 10 000 x 16": (
+            5.0,
+            lambda: local_dimension(features[0, :, :16]),
+        ),
+        "Gaussian bump error, 1000 noisy images of 64 x 64": (
+            2.0,
+            lambda: gaussian_bump_error(noise),
         ),
     }
 

@@ -12,11 +12,9 @@ from .features import (
     train_classifier_features,
 )
 from .generation import (
-    KernelDistance,
     frechet_distance,
     frechet_distance_from_moments,
     interpolated_samples,
-    kernel_inception_distance,
     random_samples,
 )
 from .information import mutual_info_gap, mutual_information_matrix
@@ -25,8 +23,9 @@ from .informativeness import (
     ModularityExplicitness,
     dci_scores,
     modularity_explicitness,
-    sap_score,
 )
+from .intrinsic import intrinsic_dimension, local_dimension
+from .kernel_distance import KernelDistance, kernel_inception_distance
 from .latent import (
     active_units,
     average_off_diagonal_covariance,
@@ -34,24 +33,43 @@ from .latent import (
     latent_decorrelation,
     latent_entropy,
 )
+from .neighbors import (
+    DensityCoverage,
+    ImprovedPrecisionRecall,
+    density_coverage,
+    improved_precision_recall,
+)
 from .prd import PrecisionRecall, precision_recall_distribution
+from .ranking import (
+    DisentanglementRanking,
+    unsupervised_disentanglement_ranking,
+)
 from .reconstruction import (
     gaussian_bump_error,
     reconstruction_error,
     relative_reconstruction_error,
 )
+from .robustness import InterventionalRobustness, interventional_robustness
 from .scorers import (
+    DisentanglementScorer,
     FrechetScorer,
     active_components_scorer,
     evidence_scorer,
     frechet_scorer,
     reconstruction_scorer,
 )
+from .separability import sap_score
+from .settings import disentanglement_scores, metric_settings
 
 __all__ = [
     "ClassifierFeatures",
     "DCIScores",
+    "DensityCoverage",
+    "DisentanglementRanking",
+    "DisentanglementScorer",
     "FrechetScorer",
+    "ImprovedPrecisionRecall",
+    "InterventionalRobustness",
     "KernelDistance",
     "ModularityExplicitness",
     "PrecisionRecall",
@@ -63,6 +81,8 @@ __all__ = [
     "compare_dimensions",
     "count_components",
     "dci_scores",
+    "density_coverage",
+    "disentanglement_scores",
     "evidence_scorer",
     "extract_features",
     "factor_vae_score",
@@ -70,10 +90,15 @@ __all__ = [
     "frechet_distance_from_moments",
     "frechet_scorer",
     "gaussian_bump_error",
+    "improved_precision_recall",
     "interpolated_samples",
+    "interventional_robustness",
+    "intrinsic_dimension",
     "kernel_inception_distance",
     "latent_decorrelation",
     "latent_entropy",
+    "local_dimension",
+    "metric_settings",
     "modularity_explicitness",
     "mutual_info_gap",
     "mutual_information_matrix",
@@ -84,4 +109,5 @@ __all__ = [
     "relative_reconstruction_error",
     "sap_score",
     "train_classifier_features",
+    "unsupervised_disentanglement_ranking",
 ]

@@ -106,6 +106,31 @@ class Factors:
         """Return the classes of some rows."""
         return self.classes[rows]
 
+    def varying_in(self, rows: NDArray) -> Iterator[tuple[int, NDArray]]:
+        """Yield index and classes of each factor; raise if one is constant in rows."""
+        for k, labels in enumerate(self.classes.T):
+            if np.all(labels[rows] == labels[rows[0]]):
+                raise ValueError(
+                    f"Column {self.columns[k]} of factors has one value only in the "
+                    f"{len(rows)} training rows; raise n_train or give more rows."
+                )
+            yield k, labels
+
+    def numbers(self, reason: str) -> NDArray[np.float64]:
+        """Return the values of the factors that vary; raise if one is no number."""
+        try:
+            return self.table[:, self.columns].astype(np.float64)
+        except ValueError as error:
+            raise ValueError(
+                f"{reason} needs factors that are numbers; got {self.table.dtype}."
+            ) from error
+
+    def at_columns(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return scores of the factors that vary at their columns, NaN elsewhere."""
+        placed = np.full(self.table.shape[1], np.nan)
+        placed[self.columns] = scores
+        return placed
+
 
 def _check_discrete(table: NDArray, columns: NDArray, sizes: NDArray) -> None:
     """Raise if a column of real numbers hardly repeats a value."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,38 @@ from ._factors import FactorDraws, check_counts
 __all__ = ["beta_vae_score", "factor_vae_score"]
 
 
+@overload
+def factor_vae_score(
+    codes: ArrayLike | Callable[[NDArray], ArrayLike],
+    factors: ArrayLike,
+    *,
+    n_train: int = ...,
+    n_test: int = ...,
+    batch_size: int = ...,
+    n_variance: int = ...,
+    prune: Literal["relative", "absolute"] = ...,
+    prune_threshold: float = ...,
+    per_factor: Literal[False] = ...,
+    random_state: int | np.random.RandomState | None = ...,
+) -> float: ...
+
+
+@overload
+def factor_vae_score(
+    codes: ArrayLike | Callable[[NDArray], ArrayLike],
+    factors: ArrayLike,
+    *,
+    n_train: int = ...,
+    n_test: int = ...,
+    batch_size: int = ...,
+    n_variance: int = ...,
+    prune: Literal["relative", "absolute"] = ...,
+    prune_threshold: float = ...,
+    per_factor: Literal[True],
+    random_state: int | np.random.RandomState | None = ...,
+) -> NDArray[np.float64]: ...
+
+
 def factor_vae_score(
     codes: ArrayLike | Callable[[NDArray], ArrayLike],
     factors: ArrayLike,
@@ -27,8 +59,9 @@ def factor_vae_score(
     n_variance: int = 10_000,
     prune: Literal["relative", "absolute"] = "relative",
     prune_threshold: float = 0.05,
+    per_factor: bool = False,
     random_state: int | np.random.RandomState | None = None,
-) -> float:
+) -> float | NDArray[np.float64]:
     r"""FactorVAE score: the axis that holds still tells which factor does.
 
     A vote: draw a factor k, a value of it, and `batch_size` samples with that value;
@@ -68,14 +101,16 @@ def factor_vae_score(
         as a standard normal prior; autoencoders without such a prior have any scale.
     prune_threshold : float, default=0.05
         >= 0 (Locatello et al.). Constant axes never vote.
+    per_factor : bool, default=False
+        Whether to return the share of right votes for each column of `factors`.
     random_state : int, RandomState instance or None, default=None
         Draws the samples.
 
     Returns
     -------
-    float
+    float or ndarray of shape (n_factors,)
         Score in [0, 1], higher is better. Chance is about 1 / n_factors; 0 if no axis
-        is left to vote.
+        is left to vote. Of each factor, NaN for one that is constant or has no vote.
 
     References
     ----------
@@ -101,7 +136,8 @@ def factor_vae_score(
     least = prune_threshold * (width.max(initial=0.0) if prune == "relative" else 1.0)
     kept = (width >= least) & (width > 0.0)
     if not kept.any():
-        return 0.0
+        zeros = np.zeros(draws.n_factors)
+        return draws.factors.at_columns(zeros) if per_factor else 0.0
 
     def votes(n: int) -> NDArray:
         """Return a table (n_factors, n_kept) of how often an axis got the vote."""
@@ -114,7 +150,39 @@ def factor_vae_score(
 
     assigned = votes(n_train).argmax(axis=0)
     table = votes(n_test)
-    return float(table[assigned, np.arange(table.shape[1])].sum() / n_test)
+    right = np.where(assigned == np.arange(draws.n_factors)[:, None], table, 0)
+    if per_factor:
+        n_votes = table.sum(axis=1)
+        return draws.factors.at_columns(_share(right.sum(axis=1), n_votes))
+    return float(right.sum() / n_test)
+
+
+@overload
+def beta_vae_score(
+    codes: ArrayLike | Callable[[NDArray], ArrayLike],
+    factors: ArrayLike,
+    *,
+    n_train: int = ...,
+    n_test: int = ...,
+    batch_size: int = ...,
+    standardize: bool = ...,
+    per_factor: Literal[False] = ...,
+    random_state: int | np.random.RandomState | None = ...,
+) -> float: ...
+
+
+@overload
+def beta_vae_score(
+    codes: ArrayLike | Callable[[NDArray], ArrayLike],
+    factors: ArrayLike,
+    *,
+    n_train: int = ...,
+    n_test: int = ...,
+    batch_size: int = ...,
+    standardize: bool = ...,
+    per_factor: Literal[True],
+    random_state: int | np.random.RandomState | None = ...,
+) -> NDArray[np.float64]: ...
 
 
 def beta_vae_score(
@@ -125,8 +193,9 @@ def beta_vae_score(
     n_test: int = 5_000,
     batch_size: int = 64,
     standardize: bool = True,
+    per_factor: bool = False,
     random_state: int | np.random.RandomState | None = None,
-) -> float:
+) -> float | NDArray[np.float64]:
     r"""beta-VAE score: a linear classifier tells which factor pairs share.
 
     A point: draw a factor k and `batch_size` pairs of samples, the two of a pair
@@ -151,14 +220,17 @@ def beta_vae_score(
         the scale of the codes does not matter. The reference does not (False), which
         suits codes about as wide as a standard normal prior: the penalty of the
         regression (C = 1) then has a meaning.
+    per_factor : bool, default=False
+        Whether to return the accuracy on the points of each column of `factors`.
     random_state : int, RandomState instance or None, default=None
         Draws the samples.
 
     Returns
     -------
-    float
+    float or ndarray of shape (n_factors,)
         Accuracy in [0, 1], higher is better; about 1 / n_factors for random codes, 0
-        for constant ones.
+        for constant ones. Of each factor, NaN for one that is constant or has no
+        point.
 
     References
     ----------
@@ -193,7 +265,8 @@ def beta_vae_score(
     (train, train_labels), (test, test_labels) = points(n_train), points(n_test)
     scale = train.mean(axis=0)
     if not np.any(scale > 0.0):
-        return 0.0
+        zeros = np.zeros(draws.n_factors)
+        return draws.factors.at_columns(zeros) if per_factor else 0.0
     if len(np.unique(train_labels)) < 2:
         raise ValueError(
             f"All n_train={n_train} points are of one factor; raise n_train."
@@ -203,9 +276,21 @@ def beta_vae_score(
         train, test = train / scale, test / scale
     # More iterations than the 100 of scikit-learn, so that the optimum is reached.
     classifier = LogisticRegression(max_iter=1000).fit(train, train_labels)
+    if per_factor:
+        right = classifier.predict(test) == test_labels
+        counts = [
+            np.bincount(labels, minlength=draws.n_factors)
+            for labels in (test_labels[right], test_labels)
+        ]
+        return draws.factors.at_columns(_share(*counts))
     return float(classifier.score(test, test_labels))
 
 
 def _share_out(n: int, n_factors: int, rng: np.random.Generator) -> NDArray:
     """Return how many of n uniform draws of a factor fall to each."""
     return rng.multinomial(n, np.full(n_factors, 1.0 / n_factors))
+
+
+def _share(part: NDArray, whole: NDArray) -> NDArray:
+    """Return part / whole, NaN where both are 0."""
+    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)

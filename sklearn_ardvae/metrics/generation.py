@@ -1,17 +1,15 @@
-"""How far generated data are from real data: Frechet distance, polynomial MMD."""
+"""How far generated data are from real data: Frechet distance, and protocols."""
 
 from __future__ import annotations
 
 import contextlib
 import warnings
 from collections.abc import Callable
-from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
-from sklearn.utils.validation import check_array, check_scalar
+from sklearn.utils.validation import check_array
 
 from ..density import NAMED_DENSITIES, check_density, draw_from_density
 from ..randomness import draw_seed
@@ -19,11 +17,9 @@ from ._factors import check_codes, check_counts
 from .features import extract_features
 
 __all__ = [
-    "KernelDistance",
     "frechet_distance",
     "frechet_distance_from_moments",
     "interpolated_samples",
-    "kernel_inception_distance",
     "random_samples",
 ]
 
@@ -191,104 +187,6 @@ def _distance(shift: NDArray, first: NDArray, second: NDArray) -> float:
         root = np.sqrt(np.maximum(squares, 0.0)).sum()
     # Of equal sets the difference is rounding, of either sign.
     return float(shift @ shift + max(traces - 2.0 * root, 0.0))
-
-
-class KernelDistance(NamedTuple):
-    """Mean and standard deviation over subsets of :func:`kernel_inception_distance`."""
-
-    mean: float
-    std: float
-
-
-def kernel_inception_distance(
-    X: ArrayLike,
-    X_generated: ArrayLike,
-    *,
-    features: str | Callable[[NDArray], ArrayLike] = "identity",
-    y: ArrayLike | None = None,
-    input_shape: tuple[int, ...] | None = None,
-    n_subsets: int = 100,
-    subset_size: int = 1000,
-    degree: int = 3,
-    gamma: float | None = None,
-    coef0: float = 1.0,
-    random_state: int | np.random.RandomState | None = None,
-) -> KernelDistance:
-    r"""Unbiased squared maximum mean discrepancy with a polynomial kernel (KID).
-
-    .. math::
-        \frac{\sum_{i \neq j} k(x_i, x_j)}{n (n - 1)}
-        + \frac{\sum_{i \neq j} k(x'_i, x'_j)}{n (n - 1)}
-        - \frac{2 \sum_{ij} k(x_i, x'_j)}{n^2},
-        \qquad k(x, x') = (\gamma\, x^\top x' + c)^p
-
-    averaged over random subsets of n rows each. Unlike the Frechet distance it has no
-    bias, so that it suits a few thousand samples and less.
-
-    Parameters
-    ----------
-    X, X_generated, features, y, input_shape
-        As for :func:`frechet_distance`; no warning for few rows.
-    n_subsets : int, default=100
-        >= 1 (the reference implementation). Fast: 10.
-    subset_size : int, default=1000
-        Rows of a subset, >= 2, drawn without replacement (Binkowski et al.); as many
-        as the smaller set has, if it has fewer.
-    degree : int, default=3
-        p, >= 1 (Binkowski et al.).
-    gamma : float or None, default=None
-        > 0; None is 1 / n_features (Binkowski et al.).
-    coef0 : float, default=1.0
-        c, >= 0 (Binkowski et al.).
-    random_state : int, RandomState instance or None, default=None
-        Draws the subsets and seeds the features.
-
-    Returns
-    -------
-    KernelDistance
-        ``mean`` and ``std`` over the subsets, lower is better; the mean may be a
-        little below 0. Subsets overlap, so the deviation is no standard error.
-
-    References
-    ----------
-    Binkowski et al.: Demystifying MMD GANs, ICLR 2018, section 4.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_ardvae.metrics import kernel_inception_distance
-    >>> X = np.random.default_rng(0).standard_normal((400, 3))
-    >>> near = kernel_inception_distance(X[:200], X[200:], random_state=0)
-    >>> far = kernel_inception_distance(X[:200], 1 + X[200:], random_state=0)
-    >>> near.mean < 0.1 < far.mean
-    True
-    """
-    check_counts(n_subsets=n_subsets, degree=degree)
-    check_scalar(subset_size, "subset_size", Integral, min_val=2)
-    check_scalar(coef0, "coef0", Real, min_val=0.0)
-    if gamma is not None:
-        check_scalar(gamma, "gamma", Real, min_val=0.0, include_boundaries="neither")
-    seed = draw_seed(random_state)
-    settings = {"y": y, "input_shape": input_shape, "random_state": seed}
-    real, fake = extract_features(X, X_generated, features=features, **settings)
-    size = min(subset_size, len(real), len(fake))
-    if size < 2:
-        raise ValueError(
-            f"X has {len(real)} and X_generated {len(fake)} rows; both need two."
-        )
-    gamma = 1.0 / real.shape[1] if gamma is None else gamma
-    rng = np.random.default_rng(seed)
-    distances = []
-    for _ in range(n_subsets):
-        one = real[rng.choice(len(real), size, replace=False)]
-        two = fake[rng.choice(len(fake), size, replace=False)]
-        kernels = [
-            (gamma * (a @ b.T) + coef0) ** degree
-            for a, b in ((one, one), (two, two), (one, two))
-        ]
-        within = sum(k.sum() - np.trace(k) for k in kernels[:2]) / (size * (size - 1))
-        distances.append(within - 2.0 * kernels[2].mean())
-    return KernelDistance(float(np.mean(distances)), float(np.std(distances)))
 
 
 def interpolated_samples(

@@ -1,10 +1,9 @@
-"""Disentanglement from predictors of factors: DCI, SAP, modularity, explicitness."""
+"""Disentanglement from predictors of factors: DCI, modularity, explicitness."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 
 from ..randomness import draw_seed
-from ._factors import Factors, check_counts, check_representation, split_rows
+from ._factors import check_counts, check_representation, split_rows
 from .information import information_of
 
 __all__ = [
@@ -27,7 +25,6 @@ __all__ = [
     "ModularityExplicitness",
     "dci_scores",
     "modularity_explicitness",
-    "sap_score",
 ]
 
 _ESTIMATORS = {
@@ -48,8 +45,16 @@ class DCIScores:
         Mean accuracy over the factors on test rows, in [0, 1].
     informativeness_train : float
         The same on training rows.
-    importance : ndarray of shape (n_codes, n_factors)
-        Importance of each axis for the prediction of each factor, >= 0.
+    importance : ndarray of shape (n_codes, n_varying)
+        Importance of each axis for the prediction of each factor that varies, >= 0.
+    disentanglement_per_code : ndarray of shape (n_codes,)
+        :math:`1 - H_K` of each axis; `disentanglement` is their mean, weighted by the
+        importance of the axes.
+    completeness_per_factor : ndarray of shape (n_factors,)
+        :math:`1 - H_L` of each column of the factors, NaN for constant ones;
+        `completeness` is their mean, weighted by the importance for the factors.
+    informativeness_per_factor : ndarray of shape (n_factors,)
+        Accuracy on test rows for each column, NaN for constant ones.
     """
 
     disentanglement: float
@@ -57,6 +62,9 @@ class DCIScores:
     informativeness: float
     informativeness_train: float
     importance: NDArray[np.float64]
+    disentanglement_per_code: NDArray[np.float64]
+    completeness_per_factor: NDArray[np.float64]
+    informativeness_per_factor: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -69,10 +77,17 @@ class ModularityExplicitness:
         In [0, 1], higher is better; 0 for constant codes.
     explicitness : float
         Area under the curve in [0, 1], higher is better; 0.5 for constant codes.
+    modularity_per_code : ndarray of shape (n_codes,)
+        Of each axis; `modularity` is their mean.
+    explicitness_per_factor : ndarray of shape (n_factors,)
+        Of each column of the factors, NaN for constant ones and for those of which no
+        value could be scored; `explicitness` is the mean of the others.
     """
 
     modularity: float
     explicitness: float
+    modularity_per_code: NDArray[np.float64] = field(compare=False)
+    explicitness_per_factor: NDArray[np.float64] = field(compare=False)
 
 
 def dci_scores(
@@ -142,7 +157,7 @@ def dci_scores(
     importance = np.empty((codes.shape[1], len(table.sizes)))
     accuracy = np.empty((2, len(table.sizes)))
     varies = np.ptp(codes[train], axis=0) > 0.0
-    for k, labels in _varying(table, train):
+    for k, labels in table.varying_in(train):
         classifier = _classifier(estimator, int(rng.integers(2**31)))
         classifier.fit(codes[train], labels[train])
         # A linear classifier may use a constant axis as its intercept.
@@ -151,24 +166,18 @@ def dci_scores(
             np.mean(classifier.predict(codes[rows]) == labels[rows])
             for rows in (test, train)
         ]
+    disentanglement, per_code = _concentration(importance)
+    completeness, per_factor = _concentration(importance.T)
     return DCIScores(
-        _concentration(importance),
-        _concentration(importance.T),
+        disentanglement,
+        completeness,
         float(accuracy[0].mean()),
         float(accuracy[1].mean()),
         importance,
+        per_code,
+        table.at_columns(per_factor),
+        table.at_columns(accuracy[0]),
     )
-
-
-def _varying(table: Factors, rows: NDArray) -> Iterator[tuple[int, NDArray]]:
-    """Yield index and classes of each factor, if it varies in the training rows."""
-    for k, labels in enumerate(table.classes.T):
-        if np.all(labels[rows] == labels[rows[0]]):
-            raise ValueError(
-                f"Column {table.columns[k]} of factors has one value only in the "
-                f"{len(rows)} training rows; raise n_train or give more rows."
-            )
-        yield k, labels
 
 
 def _classifier(estimator: Any, seed: int) -> Any:
@@ -196,119 +205,17 @@ def _importance(classifier: Any) -> NDArray:
     )
 
 
-def _concentration(importance: NDArray) -> float:
-    """Return the weighted mean of 1 - entropy of the rows, 0 if all are 0."""
-    total = importance.sum()
-    if total == 0.0:
-        return 0.0
-    if importance.shape[1] == 1:
-        return 1.0
-    # The constant keeps rows of zeros, whose weight is 0, from dividing by zero.
-    spread = entropy(importance.T + 1e-11, base=importance.shape[1])
-    return float(np.sum(importance.sum(axis=1) / total * (1.0 - spread)))
+def _concentration(importance: NDArray) -> tuple[float, NDArray]:
+    """Return the weighted mean of 1 - entropy of the rows, and that of each row.
 
-
-def sap_score(
-    codes: ArrayLike,
-    factors: ArrayLike,
-    *,
-    continuous_factors: bool = False,
-    n_train: int = 10_000,
-    n_test: int = 5_000,
-    standardize: bool = True,
-    random_state: int | np.random.RandomState | None = None,
-) -> float:
-    r"""Separated attribute predictability (SAP): best single axis less second best.
-
-    .. math::
-        \mathrm{SAP} = \frac1K \sum_k \left( S_{(1)k} - S_{(2)k} \right),
-
-    with :math:`S_{lk}` how well axis l alone predicts factor k, and the two largest
-    of them over l. A second axis that is missing counts as a constant one.
-
-    Parameters
-    ----------
-    codes : array-like of shape (n_samples, n_codes)
-        Codes, finite.
-    factors : array-like of shape (n_samples, n_factors)
-        Factors; constant ones are left out, with a warning. Numbers if continuous.
-    continuous_factors : bool, default=False
-        False: S is the test accuracy of a linear support vector classifier (C = 0.01,
-        balanced classes) on one axis. It separates two values perfectly, but not the
-        middle ones of three or more, so that even perfect codes score below 1: two
-        equally frequent values give 0.5 at most. True: S is the squared correlation
-        over the training rows, 0 where a variance is below 1e-12; perfect codes score
-        1. The default is that of Locatello et al.
-    n_train, n_test : int, default=10_000, 5_000
-        Random rows that are learned from and that are scored, >= 1 (Locatello et
-        al.); if there are fewer, all rows in this proportion. Fast: 1000 and 500.
-    standardize : bool, default=True
-        Whether to give each axis unit variance over the training rows, so that the
-        scale of codes does not matter to the classifier. The reference does not
-        (False), which suits codes about as wide as a standard normal prior.
-    random_state : int, RandomState instance or None, default=None
-        Splits the rows and seeds the classifiers.
-
-    Returns
-    -------
-    float
-        Score in [0, 1], higher is better; 0 for constant codes.
-
-    References
-    ----------
-    Kumar, Sattigeri, Balakrishnan: Variational inference of disentangled latent
-    concepts from unlabeled observations, ICLR 2018, section 3. Locatello et al.,
-    ICML 2019, appendix C.
-
-    Examples
-    --------
-    >>> from sklearn_ardvae.metrics import sap_score
-    >>> factors = [[i, j] for i in range(4) for j in range(4)] * 100
-    >>> score = sap_score(factors, factors, continuous_factors=True, random_state=0)
-    >>> score > 0.99
-    True
+    Rows of zeros have 0.
     """
-    check_counts(n_train=n_train, n_test=n_test)
-    codes, table = check_representation(codes, factors, discrete=not continuous_factors)
-    if codes.shape[1] == 1:
-        codes = np.hstack([codes, np.zeros_like(codes)])
-    rng = np.random.default_rng(draw_seed(random_state))
-    train, test = split_rows(len(codes), n_train, n_test, rng)
-    if continuous_factors:
-        scores = _squared_correlation(codes[train], _numbers(table)[train])
-    else:
-        if standardize:
-            width = codes[train].std(axis=0)
-            codes = (codes - codes[train].mean(axis=0)) / np.where(width > 0, width, 1)
-        scores = np.empty((codes.shape[1], len(table.sizes)))
-        for k, labels in _varying(table, train):
-            seed = int(rng.integers(2**31))
-            for axis, column in enumerate(codes.T[:, :, None]):
-                classifier = LinearSVC(
-                    C=0.01, class_weight="balanced", random_state=seed
-                ).fit(column[train], labels[train])
-                scores[axis, k] = classifier.score(column[test], labels[test])
-    ranked = np.sort(scores, axis=0)
-    return float(np.mean(ranked[-1] - ranked[-2]))
-
-
-def _numbers(table: Factors) -> NDArray:
-    try:
-        return table.table[:, table.columns].astype(np.float64)
-    except ValueError as error:
-        raise ValueError(
-            "continuous_factors=True needs factors that are numbers; got "
-            f"{table.table.dtype}."
-        ) from error
-
-
-def _squared_correlation(codes: NDArray, factors: NDArray) -> NDArray:
-    codes, factors = codes - codes.mean(axis=0), factors - factors.mean(axis=0)
-    covariance = codes.T @ factors / len(codes)
-    # In this order, so that neither tiny nor huge variances are multiplied.
-    variances = [np.mean(np.square(values), axis=0) for values in (codes, factors)]
-    widths = [np.sqrt(np.where(v > 1e-12, v, np.inf)) for v in variances]
-    return np.square(covariance / widths[0][:, None] / widths[1])
+    weights, total = importance.sum(axis=1), importance.sum()
+    if importance.shape[1] == 1:
+        return float(total > 0.0), np.where(weights > 0.0, 1.0, 0.0)
+    # The constant keeps rows of zeros, whose weight is 0, from dividing by zero.
+    each = 1.0 - entropy(importance.T + 1e-11, base=importance.shape[1])
+    return float(np.sum(weights / total * each)) if total > 0.0 else 0.0, each
 
 
 def modularity_explicitness(
@@ -376,30 +283,37 @@ def modularity_explicitness(
     information = information_of(codes[train], table.take(train), table.sizes, n_bins)
     areas = [
         _area_under_curve(codes, labels, train, test)
-        for _, labels in _varying(table, train)
+        for _, labels in table.varying_in(train)
     ]
-    areas = [area for area in areas if area is not None]
-    if not areas:
+    if np.all(np.isnan(areas)):
         raise ValueError(
             f"No factor has two values that were learned in the {len(test)} test rows; "
             "raise n_test or give more rows."
         )
-    return ModularityExplicitness(_modularity(information), float(np.mean(areas)))
+    modularity = _modularity(information)
+    return ModularityExplicitness(
+        float(modularity.sum() / len(modularity)),
+        float(np.nanmean(areas)),
+        modularity,
+        table.at_columns(areas),
+    )
 
 
-def _modularity(information: NDArray) -> float:
+def _modularity(information: NDArray) -> NDArray:
+    """Return the modularity of each axis, 0 for one that informs about nothing."""
     squared = np.square(information)
     largest = squared.max(axis=1)
     informative = largest > 0.0
     leaked = (squared.sum(axis=1) - largest)[informative] / largest[informative]
-    shares = 1.0 - leaked / max(1, information.shape[1] - 1)
-    return float(shares.sum() / len(information))
+    modularity = np.zeros(len(information))
+    modularity[informative] = 1.0 - leaked / max(1, information.shape[1] - 1)
+    return modularity
 
 
 def _area_under_curve(
     codes: NDArray, labels: NDArray, train: NDArray, test: NDArray
-) -> float | None:
-    """Return the area, averaged over values that test rows have and lack."""
+) -> float:
+    """Return the area, averaged over values that test rows have and lack, or NaN."""
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     classifier.fit(codes[train], labels[train])
     probability = classifier.predict_proba(codes[test])
@@ -416,4 +330,4 @@ def _area_under_curve(
             UserWarning,
             stacklevel=3,
         )
-    return float(np.mean(areas)) if areas else None
+    return float(np.mean(areas)) if areas else np.nan

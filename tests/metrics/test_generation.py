@@ -17,7 +17,6 @@ from sklearn_ardvae.metrics import (
     frechet_distance,
     frechet_distance_from_moments,
     interpolated_samples,
-    kernel_inception_distance,
     precision_recall_distribution,
     random_samples,
     train_classifier_features,
@@ -117,45 +116,6 @@ def test_bad_data_for_a_distance_are_named(arguments, message):
 def test_bad_moments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         frechet_distance_from_moments(*arguments)
-
-
-# --- kernel distance --------------------------------------------------------------
-
-
-def test_kernel_distance_is_the_sum_over_pairs():
-    a, b = X[:20], Y[:20]
-
-    def kernel(p, q):
-        return (p @ q / 5 + 1) ** 3
-
-    def pairs(p):
-        n = len(p)
-        total = sum(kernel(p[i], p[j]) for i in range(n) for j in range(n) if i != j)
-        return total / (n * (n - 1))
-
-    expected = pairs(a) + pairs(b) - 2 * np.mean([[kernel(p, q) for p in a] for q in b])
-    found = kernel_inception_distance(a, b, n_subsets=3, random_state=0)
-    assert found.mean == pytest.approx(expected)
-    assert found.std == pytest.approx(0.0, abs=1e-9)
-
-
-def test_kernel_distance_is_unbiased():
-    # A linear kernel: the squared distance of means, 4, whatever the subset's size.
-    z = np.random.default_rng(0).standard_normal((2, 4000, 2))
-    found = kernel_inception_distance(
-        z[0] + [2.0, 0.0],
-        z[1],
-        degree=1,
-        gamma=1.0,
-        subset_size=10,
-        n_subsets=2000,
-        random_state=0,
-    )
-    # The standard deviation of one subset is about 2 * 2 * sqrt(2 / 10) = 1.8.
-    assert found.mean == pytest.approx(4.0, abs=5 * 1.8 / np.sqrt(2000))
-    assert found.std == pytest.approx(1.8, rel=0.2)
-    with pytest.raises(ValueError, match="both need two"):
-        kernel_inception_distance(X, Y[:1])
 
 
 # --- precision and recall ---------------------------------------------------------

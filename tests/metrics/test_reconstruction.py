@@ -63,9 +63,74 @@ def test_the_centre_is_the_best_in_least_squares():
         assert found == pytest.approx(expected, rel=1e-6)
 
 
+CENTRES = [(0.0, 0.0), (0.31, -0.52), (0.97, 0.2), (-1.0, 1.0)]
+
+
+@pytest.mark.parametrize("scale", [1e-200, 0.01, 0.1, 0.375, 1.0, 2.5, 10.0, 1e100])
+def test_a_scaled_bump_is_found_wherever_it_is(scale):
+    images = scale * np.array([bump(*c) for c in CENTRES])
+    expected = 100 * abs(scale - 1.0)
+    # Exact up to the rounding of a sum of 4096 squares.
+    np.testing.assert_allclose(
+        gaussian_bump_error(images), expected, rtol=1e-9, atol=1e-9
+    )
+
+
+def test_the_centre_stays_within_the_frame():
+    # A bump beyond the edge is compared with the one at the edge.
+    beyond = np.array([bump(1.3, 0.2), bump(0.1, -1.2)])
+    edge = np.array([bump(1.0, 0.2), bump(0.1, -1.0)])
+    expected = [
+        100 * np.linalg.norm(b - e) / np.linalg.norm(e)
+        for b, e in zip(beyond, edge, strict=True)
+    ]
+    np.testing.assert_allclose(gaussian_bump_error(beyond), expected, rtol=1e-9)
+
+
+def test_the_centre_is_the_best_of_all_in_the_frame():
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((20, 16, 16))
+    axis, fine = np.linspace(-1, 1, 16), np.linspace(-1, 1, 401)
+    found = gaussian_bump_error(images)
+    profiles = np.exp(-0.5 * ((axis - fine[:, None]) / 0.2) ** 2)
+    unit = profiles / np.linalg.norm(profiles, axis=1, keepdims=True)
+    for image, error in zip(images, found, strict=True):
+        overlap = unit @ image @ unit.T
+        i, j = np.unravel_index(overlap.argmax(), overlap.shape)
+        g = np.outer(profiles[i], profiles[j])
+        expected = 100 * np.linalg.norm(image - g) / np.linalg.norm(g)
+        # The lattice of 401 points misses the best centre by up to 0.0025 = w / 80.
+        assert error == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        -np.ones((1, 64, 64)),
+        np.full((1, 64, 64), 0.3),
+        -np.array([bump(*c) for c in CENTRES]),
+        np.random.default_rng(0).standard_normal((100, 64, 64)),
+        1e300 * np.random.default_rng(1).standard_normal((5, 64, 64)),
+        np.full((1, 64, 64), 5e-324),
+        np.random.default_rng(2).standard_normal((20, 1, 1)),
+    ],
+    ids=["negative", "constant", "negated", "noise", "huge", "tiny", "one pixel"],
+)
+def test_every_finite_image_has_a_finite_error(images):
+    found = gaussian_bump_error(images)
+    assert found.shape == (len(images),)
+    assert np.isfinite(found).all()
+    # No bump of the frame has less than a quarter of the squares of a whole one.
+    norm = np.linalg.norm(
+        (images / np.abs(images).max()).reshape(len(images), -1), 2, 1
+    )
+    whole = np.linalg.norm(bump(0.0, 0.0)) if images.shape[1] == 64 else 1.0
+    largest = 200 * norm * np.abs(images).max() / whole + 100
+    assert np.all(found <= largest * (1 + 1e-9))
+
+
 def test_empty_and_oblong_images():
-    # No bump is near nothing; the best is as far out as the grid goes.
-    assert np.isfinite(gaussian_bump_error(np.zeros((2, 64, 64)))).all()
+    np.testing.assert_allclose(gaussian_bump_error(np.zeros((2, 64, 64))), 100.0)
     y = np.linspace(-1, 1, 32)[:, None]
     exact = np.exp(-((AXIS - 0.2) ** 2 + (y - 0.1) ** 2) / 0.08)
     rows = exact.reshape(1, -1)
@@ -85,6 +150,7 @@ def test_empty_and_oblong_images():
         (lambda: gaussian_bump_error(np.ones((2, 10))), "pass their height and width"),
         (lambda: gaussian_bump_error(np.ones((1, 4)), width=0.0), "width == 0"),
         (lambda: gaussian_bump_error(np.ones((1, 4)), extent=(1, 0)), "extent must"),
+        (lambda: gaussian_bump_error(np.ones((1, 4))), "half the distance of two"),
     ],
 )
 def test_bad_arguments_are_named(call, message):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ardvae import ARDVAE, metrics
+from sklearn_ardvae import ARDVAE, SecondStageVAE, metrics
 from sklearn_ardvae.metrics import (
     FrechetScorer,
     active_components_scorer,
@@ -66,6 +67,63 @@ def test_a_grid_search_takes_them_all(data):
     ).fit(data)
     for name in SCORING:
         assert np.isfinite(search.cv_results_[f"mean_test_{name}"]).all()
+
+
+DENSITIES = ["prior", "gaussian", "gmm", "second_stage", GaussianMixture(2)]
+
+
+@pytest.mark.parametrize("density", DENSITIES, ids=str)
+@pytest.mark.parametrize("piped", [False, True], ids=["alone", "piped"])
+def test_every_density_works_in_a_search(data, density, piped):
+    if density == "second_stage":
+        density = SecondStageVAE(max_iter=2)
+    model = ARDVAE(3, max_iter=2, random_state=0)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), model) if piped else model,
+        {"ardvae__beta" if piped else "beta": [0.1, 1.0]},
+        scoring=FrechetScorer(density=density),
+        cv=2,
+        error_score="raise",
+    ).fit(data)
+    assert np.all(search.cv_results_["mean_test_score"] < 0.0)
+    assert not hasattr(density, "means_")  # it was a copy that was fitted
+
+
+def test_a_density_is_not_compared_with_the_rows_it_was_fitted_to(model, data):
+    rows = []
+
+    class Spy(GaussianMixture):
+        def fit(self, X, y=None):
+            rows.append(np.array(X))
+            return super().fit(X)
+
+    def record(x):
+        rows.append(np.asarray(x))
+        return x
+
+    codes = model.transform(data)
+    scorer = FrechetScorer(density=Spy(1), features=record)
+    pipeline = make_pipeline(StandardScaler(with_mean=False, with_std=False), model)
+    pipeline[0].fit(data)
+    first = scorer(model, data)
+    fitted, compared, drawn = rows
+    assert len(fitted) == len(compared) == len(drawn) == 100
+    both = np.vstack([fitted, model.transform(compared)])
+    # Every row is in one of the halves.
+    np.testing.assert_allclose(np.sort(both, axis=0), np.sort(codes, axis=0), atol=1e-5)
+    assert first == scorer(model, data) == pytest.approx(scorer(pipeline, data))
+    labels = np.arange(len(data)) % 2
+    labelled = FrechetScorer(density="gmm", features="classifier")
+    assert labelled(model, data, labels) < 0.0
+
+
+def test_a_fitted_density_is_drawn_from_as_it_is(model, data):
+    density = GaussianMixture(1).fit(model.transform(data).astype(np.float64))
+    drawn = model.sample(len(data), 0, density=density)
+    found = FrechetScorer(density=density)(model, data)
+    assert found == pytest.approx(-frechet_distance(data, drawn))
+    with pytest.raises(ValueError, match="density must be one of"):
+        FrechetScorer(density="no")(model, data)
 
 
 def test_pipelines_are_scored_in_the_units_of_the_data(data):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_ardvae.datasets._checks import check_count, check_option, pick_rows
+from ._checks import check_count, check_option, pick_rows
 
 __all__ = [
     "FactorGrid",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_ardvae.datasets._checks import check_option
+from ._checks import check_option
 
 __all__ = ["Split", "check_common", "check_labels", "join_splits"]
 

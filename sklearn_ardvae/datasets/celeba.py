@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import image_bunch, plain_summary, sample_rows
-from sklearn_ardvae.datasets._checks import check_count, check_option
-from sklearn_ardvae.datasets._io import (
+from ._bunch import image_bunch, plain_summary, sample_rows
+from ._checks import check_count, check_option
+from ._io import (
     RemoteFile,
     data_folder,
     find,

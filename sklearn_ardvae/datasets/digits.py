@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import image_bunch, plain_summary, sample_rows
-from sklearn_ardvae.datasets._checks import check_count
-from sklearn_ardvae.datasets._formats import npz_arrays, read_idx
-from sklearn_ardvae.datasets._io import RemoteFile, data_folder, find, obtain
-from sklearn_ardvae.datasets._labelled import (
+from ._bunch import image_bunch, plain_summary, sample_rows
+from ._checks import check_count
+from ._formats import npz_arrays, read_idx
+from ._io import RemoteFile, data_folder, find, obtain
+from ._labelled import (
     Split,
     check_common,
     check_labels,

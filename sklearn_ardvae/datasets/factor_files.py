@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import FactorGrid, factor_bunch, plain_summary
-from sklearn_ardvae.datasets._checks import check_option
-from sklearn_ardvae.datasets._formats import npz_arrays, stream_npz_rows
-from sklearn_ardvae.datasets._io import RemoteFile, data_folder, obtain
+from ._bunch import FactorGrid, factor_bunch, plain_summary
+from ._checks import check_option
+from ._formats import npz_arrays, stream_npz_rows
+from ._io import RemoteFile, data_folder, obtain
 
 __all__ = ["DSPRITES_GRID", "SHAPES3D_GRID", "fetch_3dshapes", "fetch_dsprites"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_ardvae.datasets._bunch import plain_summary
-from sklearn_ardvae.datasets._checks import check_count, check_number, check_option
+from ._bunch import plain_summary
+from ._checks import check_count, check_number, check_option
 
 __all__ = ["make_manifold", "make_network_manifold"]
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import image_bunch, plain_summary, sample_rows
-from sklearn_ardvae.datasets._checks import check_option
-from sklearn_ardvae.datasets._formats import load_batch
-from sklearn_ardvae.datasets._io import RemoteFile, data_folder, obtain
-from sklearn_ardvae.datasets._labelled import (
+from ._bunch import image_bunch, plain_summary, sample_rows
+from ._checks import check_option
+from ._formats import load_batch
+from ._io import RemoteFile, data_folder, obtain
+from ._labelled import (
     Split,
     check_common,
     check_labels,

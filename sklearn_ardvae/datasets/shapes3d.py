@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import factor_bunch, plain_summary
-from sklearn_ardvae.datasets._checks import check_option
-from sklearn_ardvae.datasets.factor_files import SHAPES3D_GRID
+from ._bunch import factor_bunch, plain_summary
+from ._checks import check_option
+from .factor_files import SHAPES3D_GRID
 
 __all__ = ["make_shapes3d"]
 

@@ -11,9 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_ardvae.datasets._bunch import FactorGrid, factor_bunch, plain_summary
-from sklearn_ardvae.datasets._checks import check_count, check_option
-from sklearn_ardvae.datasets.factor_files import DSPRITES_GRID
+from ._bunch import FactorGrid, factor_bunch, plain_summary
+from ._checks import check_count, check_option
+from .factor_files import DSPRITES_GRID
 
 __all__ = ["SHAPE_AREAS", "make_color_sprites", "make_irmae_shapes", "make_sprites"]
 

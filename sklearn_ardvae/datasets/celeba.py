@@ -165,13 +165,7 @@ def fetch_celeba(
 
 def _read_partition(home: Path, verify: str) -> dict[str, int]:
     """Return the part that each image belongs to, by its file name."""
-    path = obtain(
-        _PARTITION,
-        home,
-        _FOLDER,
-        download=False,
-        verify_checksum=verify == "checksum",
-    )
+    path = obtain(_PARTITION, home, _FOLDER, download=False, verify=verify)
     parts: dict[str, int] = {}
     for words in _lines(path):
         if len(words) != 2 or words[1] not in ("0", "1", "2"):
@@ -195,13 +189,7 @@ def _read_attributes(
     """Return the attributes' names and, by file name, their values; None if absent."""
     if find(_ATTRIBUTES.name, home, _FOLDER) is None:
         return None, None
-    path = obtain(
-        _ATTRIBUTES,
-        home,
-        _FOLDER,
-        download=False,
-        verify_checksum=verify == "checksum",
-    )
+    path = obtain(_ATTRIBUTES, home, _FOLDER, download=False, verify=verify)
     lines = _lines(path)
     next(lines, None)  # the number of images
     attribute_names = next(lines, [])
@@ -268,9 +256,7 @@ def _image_source(home: Path, verify: str) -> Iterator[Callable[[str], bytes]]:
     if unpacked is not None and verify != "checksum":
         yield lambda name: (unpacked / name).read_bytes()
         return
-    path = obtain(
-        _IMAGES, home, _FOLDER, download=False, verify_checksum=verify == "checksum"
-    )
+    path = obtain(_IMAGES, home, _FOLDER, download=False, verify=verify)
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:

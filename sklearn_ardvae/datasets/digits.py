@@ -254,13 +254,7 @@ def _load_mnist(home: Path, download: bool, verify: str) -> list[Split]:
         return _load_idx(
             _MNIST_IDX, home, "mnist", download, verify, _MNIST_CLASS_COUNTS
         )
-    path = obtain(
-        _MNIST_NPZ,
-        home,
-        "mnist",
-        download=download,
-        verify_checksum=verify == "checksum",
-    )
+    path = obtain(_MNIST_NPZ, home, "mnist", download=download, verify=verify)
     arrays = npz_arrays(path, ("x_train", "y_train", "x_test", "y_test"))
     return _digit_splits(arrays, path, verify, _MNIST_CLASS_COUNTS)
 
@@ -279,14 +273,7 @@ def _load_idx(
     class_counts: tuple[tuple[int, ...], ...],
 ) -> list[Split]:
     paths = [
-        obtain(
-            file,
-            home,
-            folder,
-            download=download,
-            verify_checksum=verify == "checksum",
-        )
-        for file in files
+        obtain(file, home, folder, download=download, verify=verify) for file in files
     ]
     arrays = [read_idx(path) for path in paths]
     return _digit_splits(arrays, paths[0].parent, verify, class_counts)

@@ -132,7 +132,7 @@ def fetch_dsprites(
         data_folder(data_home),
         "dsprites",
         download=download_if_missing,
-        verify_checksum=verify == "checksum",
+        verify=verify,
     )
     _check_dsprites_order(path)
     images, n_images = stream_npz_rows(path, "imgs", rows)
@@ -241,7 +241,7 @@ def fetch_3dshapes(
         data_folder(data_home),
         "3dshapes",
         download=download_if_missing,
-        verify_checksum=verify == "checksum",
+        verify=verify,
     )
     with h5py.File(path) as file:
         _check_shapes3d(file, path)

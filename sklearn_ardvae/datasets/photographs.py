@@ -109,7 +109,7 @@ random_state
         data_folder(data_home),
         "cifar10",
         download=download_if_missing,
-        verify_checksum=verify == "checksum",
+        verify=verify,
     )
     images, target = join_splits(_load_cifar10(archive, verify), subset)
     rows = sample_rows(

@@ -69,6 +69,8 @@ _FASHION_CLASSES = [
     "Bag",
     "Ankle boot",
 ]
+# The largest of the published arrays, the training images, has 47 MB.
+_MAX_BYTES = 2**26
 # Of training and test set, as published.
 _MNIST_CLASS_COUNTS = (
     (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
@@ -255,7 +257,7 @@ def _load_mnist(home: Path, download: bool, verify: str) -> list[Split]:
             _MNIST_IDX, home, "mnist", download, verify, _MNIST_CLASS_COUNTS
         )
     path = obtain(_MNIST_NPZ, home, "mnist", download=download, verify=verify)
-    arrays = npz_arrays(path, ("x_train", "y_train", "x_test", "y_test"))
+    arrays = npz_arrays(path, ("x_train", "y_train", "x_test", "y_test"), _MAX_BYTES)
     return _digit_splits(arrays, path, verify, _MNIST_CLASS_COUNTS)
 
 
@@ -275,7 +277,7 @@ def _load_idx(
     paths = [
         obtain(file, home, folder, download=download, verify=verify) for file in files
     ]
-    arrays = [read_idx(path) for path in paths]
+    arrays = [read_idx(path, _MAX_BYTES) for path in paths]
     return _digit_splits(arrays, paths[0].parent, verify, class_counts)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "REMEDY",
     "npz_arrays",
     "opened_zip",
     "read_idx",
@@ -29,8 +30,8 @@ __all__ = [
     "tar_gz_members",
 ]
 
+REMEDY = "Delete it and get it again."
 _CHUNK_BYTES = 2**24
-_REMEDY = "Delete it and get it again."
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def reading(what: str | Path, kind: str) -> Iterator[None]:
             raise OSError(code, error.strerror, str(what)) from error
         raise ValueError(
             f"{what} is not a whole {kind} file: {str(error) or type(error).__name__}. "
-            f"{_REMEDY}"
+            f"{REMEDY}"
         ) from error
 
 
@@ -84,7 +85,7 @@ def _gunzipped(path: Path, kind: str, max_bytes: int) -> bytes:
 def _too_large(what: str | Path, max_bytes: int) -> ValueError:
     return ValueError(
         f"{what} unpacks to more than {max_bytes} bytes, which is more than the "
-        f"published file holds. {_REMEDY}"
+        f"published file holds. {REMEDY}"
     )
 
 
@@ -111,13 +112,13 @@ def read_idx(path: Path, max_bytes: int) -> NDArray[np.uint8]:
     """
     raw = _gunzipped(path, "gzip", max_bytes)
     if len(raw) < 4 or raw[:3] != b"\x00\x00\x08":
-        raise ValueError(f"{path} is not an idx file of unsigned bytes. {_REMEDY}")
+        raise ValueError(f"{path} is not an idx file of unsigned bytes. {REMEDY}")
     start = 4 + 4 * raw[3]
     shape = tuple(np.frombuffer(raw[4:start], ">u4").tolist())
     if len(raw) - start != math.prod(shape):
         raise ValueError(
             f"{path} announces an array of shape {shape}, but holds {len(raw) - start} "
-            f"bytes: it is damaged or only part of the file. {_REMEDY}"
+            f"bytes: it is damaged or only part of the file. {REMEDY}"
         )
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape).copy()
 
@@ -214,7 +215,7 @@ def _opened_member(
         info = archive.getinfo(name)
     except KeyError:
         raise ValueError(
-            f"{path} lacks {name}: it is another file, or part of one. {_REMEDY}"
+            f"{path} lacks {name}: it is another file, or part of one. {REMEDY}"
         ) from None
     if info.file_size > max_bytes:
         raise _too_large(f"{name} in {path}", max_bytes)
@@ -255,7 +256,7 @@ def npz_arrays(path: Path, names: tuple[str, ...], max_bytes: int) -> list[NDArr
             if math.prod(shape) * dtype.itemsize != len(raw):
                 raise ValueError(
                     f"{name} in {path} announces an array of shape {shape} and dtype "
-                    f"{dtype}, but holds {len(raw)} bytes. {_REMEDY}"
+                    f"{dtype}, but holds {len(raw)} bytes. {REMEDY}"
                 )
             order = "F" if fortran_order else "C"
             arrays.append(
@@ -305,7 +306,7 @@ def stream_npz_rows(
         if found != shape or fortran_order or dtype != np.uint8:
             raise ValueError(
                 f"{name} in {path} is an array of {dtype} and shape {found} instead of "
-                f"uint8 and {shape}: it is damaged or another file. {_REMEDY}"
+                f"uint8 and {shape}: it is damaged or another file. {REMEDY}"
             )
         for start in range(0, shape[0], step):
             n_rows = min(step, shape[0] - start)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._formats import REMEDY
+
 __all__ = ["load_batch"]
 
 _ROW = 3 * 32 * 32
@@ -57,9 +59,7 @@ def load_batch(raw: bytes, what: str) -> tuple[NDArray[np.uint8], NDArray[np.int
     try:
         batch = _follow(raw)
     except _SENSELESS as e:
-        raise ValueError(
-            f"{what} is not a batch of images: {e}. Delete the file and get it again."
-        ) from e
+        raise ValueError(f"{what} is not a batch of images: {e}. {REMEDY}") from e
     if isinstance(batch, dict):
         data, labels = _numbers(batch.get("data")), _numbers(batch.get("labels"))
         if (
@@ -72,7 +72,7 @@ def load_batch(raw: bytes, what: str) -> tuple[NDArray[np.uint8], NDArray[np.int
             return data.reshape(-1, 3, 32, 32), labels.astype(np.int64)
     raise ValueError(
         f"{what} must be a dictionary of 'data', uint8 of shape (n, {_ROW}), and "
-        "'labels', n integers. Delete the file and get it again."
+        f"'labels', n integers. {REMEDY}"
     )
 
 

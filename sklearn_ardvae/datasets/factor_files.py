@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 
 from ._bunch import FactorGrid, factor_bunch, plain_summary
 from ._checks import check_option
-from ._formats import npz_arrays, stream_npz_rows
+from ._formats import REMEDY, npz_arrays, reading, stream_npz_rows
 from ._io import RemoteFile, data_folder, obtain
 
 __all__ = ["DSPRITES_GRID", "SHAPES3D_GRID", "fetch_3dshapes", "fetch_dsprites"]
@@ -141,7 +141,7 @@ def fetch_dsprites(
     if images.max() > 1:
         raise ValueError(
             f"{path} does not hold binary images: it is damaged or another file. "
-            "Delete it and get it again."
+            f"{REMEDY}"
         )
     return factor_bunch(
         images[:, None],
@@ -162,7 +162,8 @@ def _check_dsprites_order(path: Path) -> None:
     order = grid.factors(np.arange(grid.n_rows))
     if classes.shape != (grid.n_rows, 6) or not np.array_equal(classes[:, 1:], order):
         raise ValueError(
-            f"{path} does not hold the factors of dSprites in their published order."
+            f"{path} does not hold the factors of dSprites in their published order. "
+            f"{REMEDY}"
         )
 
 
@@ -245,7 +246,7 @@ def fetch_3dshapes(
         download=download_if_missing,
         verify=verify,
     )
-    with h5py.File(path) as file:
+    with reading(path, "HDF5"), h5py.File(path) as file:
         _check_shapes3d(file, path)
         images = _read_blocks(file["images"], rows)
     return factor_bunch(
@@ -263,20 +264,20 @@ def fetch_3dshapes(
 def _check_shapes3d(file, path: Path) -> None:
     grid = SHAPES3D_GRID
     if "images" not in file or "labels" not in file:
-        raise ValueError(f"{path} lacks 'images' or 'labels'.")
-    images = file["images"]
+        raise ValueError(f"{path} lacks 'images' or 'labels'. {REMEDY}")
+    images, labels = file["images"], file["labels"]
     if images.shape != (grid.n_rows, 64, 64, 3) or images.dtype != np.uint8:
         raise ValueError(
             f"{path} holds images of shape {images.shape} and dtype {images.dtype} "
-            f"instead of uint8 of shape {(grid.n_rows, 64, 64, 3)}."
+            f"instead of uint8 of shape {(grid.n_rows, 64, 64, 3)}. {REMEDY}"
         )
-    labels = file["labels"][:]
     index = grid.factors(np.arange(grid.n_rows))
     values = (np.arange(4.0) if v.dtype.kind == "U" else v for v in grid.values)
     order = np.stack([v[i] for v, i in zip(values, index.T, strict=True)], axis=1)
-    if labels.shape != order.shape or not np.allclose(labels, order, atol=1e-6):
+    if labels.shape != order.shape or not np.allclose(labels[:], order, atol=1e-6):
         raise ValueError(
-            f"{path} does not hold the factors of 3D Shapes in their published order."
+            f"{path} does not hold the factors of 3D Shapes in their published order. "
+            f"{REMEDY}"
         )
 
 

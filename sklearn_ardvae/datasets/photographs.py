@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 
 from ._bunch import image_bunch, plain_summary, sample_rows
 from ._checks import check_option
-from ._formats import opened_zip, read_member, tar_gz_members
+from ._formats import REMEDY, opened_zip, read_member, tar_gz_members
 from ._io import RemoteFile, data_folder, obtain
 from ._labelled import Split, check_common, check_labels, join_splits
 from ._pickles import load_batch
@@ -236,8 +236,7 @@ def _load_cifar10(archive: Path, verify: str) -> list[Split]:
 
 def _lacking(path: Path, names: list[str]) -> ValueError:
     return ValueError(
-        f"{path} lacks {', '.join(names)}: it is another file, or part of one. Delete "
-        "it and get it again."
+        f"{path} lacks {', '.join(names)}: it is another file, or part of one. {REMEDY}"
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from ._bunch import image_bunch, plain_summary, sample_rows
+from ._bunch import image_bunch, sample_rows
 from ._checks import check_count, check_option
 from ._formats import REMEDY, opened_zip, read_member, reading
 from ._image_cache import load_images, save_images
@@ -159,7 +159,7 @@ def fetch_celeba(
         target_names=attribute_names,
         filenames=names[rows].tolist(),
         license="for non-commercial research only, see " + _SOURCE,
-        DESCR=plain_summary(fetch_celeba.__doc__),
+        doc=fetch_celeba.__doc__,
     )
 
 

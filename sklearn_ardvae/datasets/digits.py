@@ -10,16 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from ._bunch import image_bunch, plain_summary, sample_rows
 from ._checks import check_count
 from ._formats import npz_arrays, read_idx
 from ._io import RemoteFile, data_folder, find, obtain
-from ._labelled import (
-    Split,
-    check_common,
-    check_labels,
-    join_splits,
-)
+from ._labelled import Split, check_common, check_labels, labelled_bunch
 
 __all__ = ["fetch_fashion_mnist", "fetch_mnist"]
 
@@ -157,7 +151,6 @@ def fetch_mnist(
     pad = check_count("pad", pad, 0)
 
     splits = _load_mnist(data_folder(data_home), download_if_missing, verify)
-    images, target = join_splits(splits, subset)
     if not shuffle and _is_sorted(splits[0][1]):
         warnings.warn(
             "The rows of this copy of MNIST are sorted by label: a slice of them holds "
@@ -165,17 +158,18 @@ def fetch_mnist(
             UserWarning,
             stacklevel=2,
         )
-    rows = sample_rows(
-        len(images), n_samples, shuffle=shuffle, random_state=random_state
-    )
-    return image_bunch(
-        _pad(images[rows], pad),
-        target[rows],
+    return labelled_bunch(
+        splits,
+        subset,
+        n_samples=n_samples,
+        shuffle=shuffle,
+        random_state=random_state,
+        pad=pad,
         dtype=dtype,
         return_X_y=return_X_y,
         target_names=[str(digit) for digit in range(10)],
         license="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
-        DESCR=plain_summary(fetch_mnist.__doc__),
+        doc=fetch_mnist.__doc__,
     )
 
 
@@ -235,18 +229,18 @@ random_state
         verify,
         ((6000,) * 10, (1000,) * 10),
     )
-    images, target = join_splits(splits, subset)
-    rows = sample_rows(
-        len(images), n_samples, shuffle=shuffle, random_state=random_state
-    )
-    return image_bunch(
-        _pad(images[rows], pad),
-        target[rows],
+    return labelled_bunch(
+        splits,
+        subset,
+        n_samples=n_samples,
+        shuffle=shuffle,
+        random_state=random_state,
+        pad=pad,
         dtype=dtype,
         return_X_y=return_X_y,
         target_names=_FASHION_CLASSES,
         license="MIT, Zalando SE",
-        DESCR=plain_summary(fetch_fashion_mnist.__doc__),
+        doc=fetch_fashion_mnist.__doc__,
     )
 
 
@@ -299,9 +293,3 @@ def _digit_splits(
         check_labels(labels, len(images), counts, path, verify)
         splits.append((images[:, None], labels.astype(np.int64)))
     return splits
-
-
-def _pad(images: NDArray[np.uint8], pad: int) -> NDArray[np.uint8]:
-    if pad == 0:
-        return images
-    return np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)))

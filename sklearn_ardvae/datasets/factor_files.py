@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
-from ._bunch import FactorGrid, factor_bunch, plain_summary
+from ._bunch import FactorGrid, factor_bunch
 from ._checks import check_option
 from ._formats import REMEDY, npz_arrays, reading, stream_npz_rows
 from ._io import RemoteFile, data_folder, obtain
@@ -151,7 +151,7 @@ def fetch_dsprites(
         top=1,
         return_X_y=return_X_y,
         license="Apache 2.0, DeepMind",
-        DESCR=plain_summary(fetch_dsprites.__doc__),
+        doc=fetch_dsprites.__doc__,
     )
 
 
@@ -257,7 +257,7 @@ def fetch_3dshapes(
         top=255,
         return_X_y=return_X_y,
         license="Apache 2.0, DeepMind",
-        DESCR=plain_summary(fetch_3dshapes.__doc__),
+        doc=fetch_3dshapes.__doc__,
     )
 
 

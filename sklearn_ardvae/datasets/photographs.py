@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from ._bunch import image_bunch, plain_summary, sample_rows
+from ._bunch import image_bunch, sample_rows
 from ._checks import check_option
 from ._formats import REMEDY, opened_zip, read_member, tar_gz_members
 from ._io import RemoteFile, data_folder, obtain
-from ._labelled import Split, check_common, check_labels, join_splits
+from ._labelled import Split, check_common, check_labels, labelled_bunch
 from ._pickles import load_batch
 
 __all__ = ["fetch_cifar10", "fetch_imagenet32"]
@@ -108,18 +108,17 @@ random_state
         download=download_if_missing,
         verify=verify,
     )
-    images, target = join_splits(_load_cifar10(archive, verify), subset)
-    rows = sample_rows(
-        len(images), n_samples, shuffle=shuffle, random_state=random_state
-    )
-    return image_bunch(
-        images[rows],
-        target[rows],
+    return labelled_bunch(
+        _load_cifar10(archive, verify),
+        subset,
+        n_samples=n_samples,
+        shuffle=shuffle,
+        random_state=random_state,
         dtype=dtype,
         return_X_y=return_X_y,
         target_names=_CIFAR10_CLASSES,
         license="not stated by its authors, who ask to be cited",
-        DESCR=plain_summary(fetch_cifar10.__doc__),
+        doc=fetch_cifar10.__doc__,
     )
 
 
@@ -213,7 +212,7 @@ def fetch_imagenet32(
         dtype=dtype,
         return_X_y=return_X_y,
         license="for non-commercial research and education, see image-net.org",
-        DESCR=plain_summary(fetch_imagenet32.__doc__),
+        doc=fetch_imagenet32.__doc__,
     )
 
 

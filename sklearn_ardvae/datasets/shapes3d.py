@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
-from ._bunch import factor_bunch, plain_summary
+from ._bunch import OWN_LICENSE, factor_bunch
 from ._checks import check_option
 from .factor_files import SHAPES3D_GRID
 
@@ -279,6 +279,6 @@ def make_shapes3d(
         top=255,
         return_X_y=return_X_y,
         n_true=6,
-        license="BSD-3-Clause, as this package",
-        DESCR=plain_summary(make_shapes3d.__doc__),
+        license=OWN_LICENSE,
+        doc=make_shapes3d.__doc__,
     )

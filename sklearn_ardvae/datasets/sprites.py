@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from ._bunch import FactorGrid, factor_bunch, plain_summary
+from ._bunch import OWN_LICENSE, FactorGrid, factor_bunch, plain_summary
 from ._checks import check_count, check_option
 from .factor_files import DSPRITES_GRID
 
@@ -191,8 +191,8 @@ def make_sprites(
         top=1,
         return_X_y=return_X_y,
         n_true=5,
-        license="BSD-3-Clause, as this package",
-        DESCR=plain_summary(make_sprites.__doc__),
+        license=OWN_LICENSE,
+        doc=make_sprites.__doc__,
     )
 
 
@@ -278,8 +278,8 @@ def make_color_sprites(
         top=255,
         return_X_y=return_X_y,
         n_true=5,
-        license="BSD-3-Clause, as this package",
-        DESCR=plain_summary(make_color_sprites.__doc__),
+        license=OWN_LICENSE,
+        doc=make_color_sprites.__doc__,
     )
 
 
@@ -348,7 +348,7 @@ def make_irmae_shapes(
         factor_names=["shape", "red", "green", "blue", "x", "y", "size"],
         input_shape=(3, 32, 32),
         n_true=7,
-        license="BSD-3-Clause, as this package",
+        license=OWN_LICENSE,
         DESCR=plain_summary(make_irmae_shapes.__doc__),
     )
 

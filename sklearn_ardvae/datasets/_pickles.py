@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._formats import REMEDY
+from ._archives import REMEDY
 
 __all__ = ["load_batch"]
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from ._archives import REMEDY, opened_zip, read_member, reading
 from ._bunch import image_bunch, sample_rows
 from ._checks import check_count, check_option
-from ._formats import REMEDY, opened_zip, read_member, reading
 from ._image_cache import load_images, save_images
 from ._io import RemoteFile, data_folder, find, obtain
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
+from ._archives import REMEDY, reading
 from ._bunch import FactorGrid, factor_bunch
 from ._checks import check_option
-from ._formats import REMEDY, npz_arrays, reading, stream_npz_rows
+from ._formats import npz_arrays, stream_npz_rows
 from ._io import RemoteFile, data_folder, obtain
 
 __all__ = ["DSPRITES_GRID", "SHAPES3D_GRID", "fetch_3dshapes", "fetch_dsprites"]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from ._archives import REMEDY, opened_zip, read_member, tar_gz_members
 from ._bunch import image_bunch, sample_rows
 from ._checks import check_option
-from ._formats import REMEDY, opened_zip, read_member, tar_gz_members
 from ._io import RemoteFile, data_folder, obtain
 from ._labelled import Split, check_common, check_labels, labelled_bunch
 from ._pickles import load_batch

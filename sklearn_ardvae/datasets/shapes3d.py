@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils import Bunch
 
 from ._bunch import OWN_LICENSE, factor_bunch
 from ._checks import check_option
+from ._colors import hue_palette
 from .factor_files import SHAPES3D_GRID
 
 __all__ = ["make_shapes3d"]
@@ -255,8 +255,7 @@ def make_shapes3d(
     """
     check_option("dtype", dtype, ("float32", "uint8"))
     rows = SHAPES3D_GRID.rows(subset, random_state)
-    hues = [colorsys.hsv_to_rgb(hue, 1.0, 1.0) for hue in SHAPES3D_GRID.values[0]]
-    palette = np.array(hues, np.float32) * 255.0
+    palette = hue_palette(SHAPES3D_GRID.values[0])
     factors = SHAPES3D_GRID.factors(rows)
     _, _, _, scales, shapes, angles = SHAPES3D_GRID.values
     scenes, scene_of_row = np.unique(factors[:, 3:], axis=0, return_inverse=True)

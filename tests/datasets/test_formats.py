@@ -13,15 +13,13 @@ import numpy as np
 import pytest
 
 from sklearn_ardvae.datasets import _formats
-from sklearn_ardvae.datasets._formats import (
-    npz_arrays,
+from sklearn_ardvae.datasets._archives import (
     opened_zip,
-    read_idx,
     read_member,
     reading,
-    stream_npz_rows,
     tar_gz_members,
 )
+from sklearn_ardvae.datasets._formats import npz_arrays, read_idx, stream_npz_rows
 
 MOST = 2**20
 

@@ -23,13 +23,22 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 from joblib import Parallel, delayed
-from manifolds import KINDS, make_manifold
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ardvae import ARDVAE
+from sklearn_ardvae.datasets import make_manifold
 
 OUTPUT = Path(__file__).parent / "output"
 BETAS = [0.05, 0.1, 0.2, 0.4]
+KINDS = (
+    "network",
+    "random_sines",
+    "tanh_network",
+    "shallow_relu_network",
+    "mixed_sines",
+    "shallow_tanh_network",
+    "quadratic",
+)
 
 
 def networks(n_seeds: int, seed: int) -> list[dict]:
@@ -37,7 +46,7 @@ def networks(n_seeds: int, seed: int) -> list[dict]:
     grid = itertools.product((8, 16), (32, 64), range(seed, seed + n_seeds))
     return [
         {
-            "kind": "leaky_relu_network",
+            "kind": "network",
             "n": n,
             "d": 128,
             "n_rows": 20_000,
@@ -86,8 +95,14 @@ def search(n_seeds: int, seed: int) -> list[dict]:
 
 
 def run(fit: dict) -> dict:
-    data = {k: fit[k] for k in ("kind", "n", "d", "n_rows", "noise", "seed")}
-    x = make_manifold(**data)
+    x = make_manifold(
+        fit["kind"],
+        fit["n_rows"],
+        n_dimensions=fit["n"],
+        n_features=fit["d"],
+        noise=fit["noise"],
+        random_state=fit["seed"],
+    ).data
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -31,12 +31,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
-from manifolds import make_manifold
 from pythae.data.datasets import DatasetOutput
 from pythae_pairs import PAIRS, Batch, Networks, Pair, available, copies, make_trainer
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from sklearn_ardvae.datasets import make_manifold
 from sklearn_ardvae.nn.likelihoods import LIKELIHOODS
 from sklearn_ardvae.nn.module import EpochStart
 
@@ -131,7 +131,9 @@ def one_batch(only: list[str]) -> bool:
 def data(name: str) -> np.ndarray:
     """Return rows of 64 features, of mean 0 and a global variance of 1."""
     if name == "manifold":
-        return make_manifold("leaky_relu_network", 8, 64, 2000, noise=0.1)
+        return make_manifold(
+            "network", 2000, n_dimensions=8, n_features=64, noise=0.1, random_state=0
+        ).data
     x = load_digits().data
     return ((x - x.mean(0)) / x.std()).astype(np.float32)
 

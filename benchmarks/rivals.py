@@ -23,9 +23,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 from joblib import Parallel, delayed
-from manifolds import make_manifold
 
 import sklearn_ardvae
+from sklearn_ardvae.datasets import make_manifold
 from sklearn_ardvae.nn.variational import VariationalModule
 
 OUTPUT = Path(__file__).parent / "output"
@@ -42,7 +42,13 @@ METHODS = {
 
 
 def run(method: str, n: int, size: int, noise: float, seed: int, args) -> dict:
-    x = make_manifold("leaky_relu_network", n, 128, args.n_rows + 2000, noise, seed)
+    x = make_manifold(
+        "network",
+        args.n_rows + 2000,
+        n_dimensions=n,
+        noise=noise,
+        random_state=seed,
+    ).data
     train, test = x[:-2000], x[-2000:]
     start = time.perf_counter()
     with warnings.catch_warnings():

@@ -67,18 +67,31 @@ def shift_page():
 
 def manifold_page():
     """Draw the first principal components of each kind of manifold."""
-    kinds = ["linear", "network", "swiss_roll", "sphere", "torus"]
-    figure, axes = plt.subplots(
-        1, len(kinds), figsize=(3 * len(kinds), 3.4), layout="constrained"
-    )
-    for axis, kind in zip(axes, kinds, strict=True):
+    kinds = [
+        "linear",
+        "swiss_roll",
+        "sphere",
+        "torus",
+        "network",
+        "shallow_relu_network",
+        "tanh_network",
+        "shallow_tanh_network",
+        "random_sines",
+        "mixed_sines",
+        "quadratic",
+    ]
+    figure, axes = plt.subplots(3, 4, figsize=(13, 10.2), layout="constrained")
+    axes.flat[-1].axis("off")
+    for axis, kind in zip(axes.flat, kinds, strict=False):
         manifold = make_manifold(kind, 2000, n_dimensions=2, random_state=0)
         centred = manifold.data - manifold.data.mean(0)
         components = np.linalg.svd(centred, full_matrices=False)[2]
         scores = centred @ components[:2].T
         axis.scatter(*scores.T, c=manifold.factors[:, 0], s=2)
         axis.set(xticks=[], yticks=[], aspect="equal")
-        axis.set_title(f"{kind}: n_true {manifold.n_true}, spans {manifold.n_linear}")
+        axis.set_title(
+            f"{kind}:\nn_true {manifold.n_true}, n_linear {manifold.n_linear}"
+        )
     save(figure, "make_manifold")
 
 

@@ -4,18 +4,15 @@
 data here. All return a :class:`sklearn.utils.Bunch`.
 """
 
-from sklearn_ardvae.datasets.celeba import fetch_celeba
-from sklearn_ardvae.datasets.digits import fetch_fashion_mnist, fetch_mnist
-from sklearn_ardvae.datasets.factor_files import fetch_3dshapes, fetch_dsprites
-from sklearn_ardvae.datasets.manifolds import make_manifold, make_network_manifold
-from sklearn_ardvae.datasets.photographs import fetch_cifar10, fetch_imagenet32
-from sklearn_ardvae.datasets.shapes3d import make_shapes3d
-from sklearn_ardvae.datasets.sprites import (
-    make_color_sprites,
-    make_irmae_shapes,
-    make_sprites,
-)
-from sklearn_ardvae.datasets.synthetic import make_gaussian_bumps, make_shift
+from .celeba import fetch_celeba
+from .digits import fetch_fashion_mnist, fetch_mnist
+from .factor_files import fetch_3dshapes, fetch_dsprites
+from .irmae_shapes import make_irmae_shapes
+from .manifolds import make_manifold, make_network_manifold
+from .photographs import fetch_cifar10, fetch_imagenet32
+from .shapes3d import make_shapes3d
+from .sprites import make_color_sprites, make_sprites
+from .synthetic import make_gaussian_bumps, make_shift
 
 __all__ = [
     "fetch_3dshapes",

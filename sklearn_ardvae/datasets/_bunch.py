@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_ardvae.datasets._checks import check_count, check_option, pick_rows
+from ._checks import check_count, check_option, pick_rows
 
 __all__ = [
+    "OWN_LICENSE",
     "FactorGrid",
     "factor_bunch",
     "flat_images",
     "image_bunch",
+    "noisy_bunch",
     "plain_summary",
     "sample_rows",
 ]
+
+OWN_LICENSE = "BSD-3-Clause, as this package"
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def factor_bunch(
     dtype: str,
     top: int,
     return_X_y: bool,
+    doc: str | None,
     **extra: Any,
 ) -> Bunch | tuple[NDArray, NDArray]:
     """Return images of a factor grid as a loader does.
@@ -105,6 +110,8 @@ def factor_bunch(
         Of `flat_images`.
     return_X_y : bool
         Whether to return data and factors only.
+    doc : str or None
+        Docstring of the loader, for ``DESCR``.
     **extra
         Further entries of the bunch.
 
@@ -125,6 +132,7 @@ def factor_bunch(
         factor_sizes=np.array(grid.sizes),
         factor_values=list(grid.values),
         **extra,
+        DESCR=plain_summary(doc),
     )
 
 
@@ -149,6 +157,7 @@ def image_bunch(
     *,
     dtype: str,
     return_X_y: bool,
+    doc: str | None,
     **extra: Any,
 ) -> Bunch | tuple[NDArray, NDArray | None]:
     """Return photographs or digits, channels first, as a loader does.
@@ -161,6 +170,8 @@ def image_bunch(
         Of `flat_images`.
     return_X_y : bool
         Whether to return data and target only.
+    doc : str or None
+        Docstring of the loader, for ``DESCR``.
     **extra
         Further entries of the bunch.
 
@@ -171,7 +182,52 @@ def image_bunch(
     data = flat_images(images, dtype, top=255)
     if return_X_y:
         return data, target
-    return Bunch(data=data, target=target, input_shape=images.shape[1:], **extra)
+    return Bunch(
+        data=data,
+        target=target,
+        input_shape=images.shape[1:],
+        **extra,
+        DESCR=plain_summary(doc),
+    )
+
+
+def noisy_bunch(
+    data: NDArray,
+    factors: NDArray,
+    noise: float,
+    random_state: np.random.RandomState,
+    *,
+    return_X_y: bool,
+    doc: str | None,
+    **extra: Any,
+) -> Bunch | tuple[NDArray, NDArray]:
+    """Return points of a known manifold, with noise, as a generator does.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n, n_features)
+    factors : ndarray of shape (n, n_factors)
+    noise : float
+        Standard deviation of the normal noise that is added to each value.
+    random_state : RandomState instance
+        Draws it.
+    return_X_y : bool
+        Whether to return data and factors only.
+    doc : str or None
+        Docstring of the generator, for ``DESCR``.
+    **extra
+        Further entries of the bunch.
+
+    Returns
+    -------
+    Bunch, or tuple of two ndarrays
+    """
+    if noise > 0.0:
+        data = data + noise * random_state.standard_normal(data.shape)
+    data = data.astype(np.float32)
+    if return_X_y:
+        return data, factors
+    return Bunch(data=data, factors=factors, **extra, DESCR=plain_summary(doc))
 
 
 def sample_rows(

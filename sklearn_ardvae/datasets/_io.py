@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import http.client
 import os
-import tempfile
+import secrets
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +28,8 @@ __all__ = [
 _ENVIRONMENT_VARIABLE = "SKLEARN_ARDVAE_DATA"
 _CHUNK_BYTES = 2**20
 _TIMEOUT_SECONDS = 60.0
+# A download that still runs writes more often than once in
+_LEFTOVER_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,13 @@ def obtain(
     folder: str,
     *,
     download: bool,
-    verify_checksum: bool = False,
+    verify: str = "structure",
 ) -> Path:
     """Return the path of `file`, downloaded if need be.
 
     It is looked for in ``home/folder`` and in ``home`` itself, and downloaded to
-    ``home/folder``. A downloaded file always has to match its checksum, one that was
-    already there only with `verify_checksum`.
+    ``home/folder`` from the first address that gives it whole. A downloaded file always
+    has to match its checksum, one that was already there only if `verify` says so.
 
     Parameters
     ----------
@@ -109,17 +113,20 @@ def obtain(
         Of the data set, inside `home`.
     download : bool
         Whether it may be downloaded.
-    verify_checksum : bool
+    verify : str, default="structure"
+        With "checksum", a file that is there has to match its checksum.
 
     Raises
     ------
     OSError
-        If the file is missing and cannot be downloaded.
+        If the file is missing and cannot be downloaded: no address gives it, or none
+        the published one.
     ValueError
-        If its checksum is wrong, or unknown although it shall be verified.
+        If the checksum of a file that is there is wrong, or unknown although it shall
+        be verified.
     """
     if (place := find(file.name, home, folder)) is not None:
-        if verify_checksum:
+        if verify == "checksum":
             check_checksum(place, file)
         return place
     target = home / folder / file.name
@@ -167,8 +174,8 @@ def _download(url: str, target: Path, file: RemoteFile) -> None:
             raise ConnectionError(
                 f"the download ended at {n_bytes} of {expected} bytes"
             )
-        if file.checksum:
-            check_checksum(partial, file)
+        if file.checksum and (wrong := _wrong_checksum(partial, file)):
+            raise OSError(f"the download has the {wrong}")
 
 
 @contextmanager
@@ -176,7 +183,9 @@ def whole_file(target: Path) -> Iterator[Path]:
     """Give a temporary path that becomes `target` if the block ends well.
 
     However it ends, no partial file stays behind, and nobody sees one under the
-    target's name: the two lie in one folder, and renaming is atomic.
+    target's name: the two lie in one folder, and renaming is atomic. What a killed
+    process left there a day ago or before goes as well. The file gets the permissions
+    that any new file of the user has.
 
     Parameters
     ----------
@@ -186,17 +195,25 @@ def whole_file(target: Path) -> Iterator[Path]:
     ------
     Path
     """
-    descriptor, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=".part", dir=target.parent
-    )
-    os.close(descriptor)
-    partial = Path(name)
+    _remove_leftovers(target)
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
     try:
+        # Not by tempfile, whose files are closed to everybody else.
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield partial
+        with partial.open("rb+") as stream:
+            os.fsync(stream.fileno())  # or a power cut may leave an empty target
         partial.replace(target)
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
+
+
+def _remove_leftovers(target: Path) -> None:
+    for partial in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        with suppress(OSError):  # another process may have been faster
+            if time.time() - partial.stat().st_mtime > _LEFTOVER_SECONDS:
+                partial.unlink()
 
 
 def check_checksum(path: Path, file: RemoteFile) -> None:
@@ -217,12 +234,18 @@ def check_checksum(path: Path, file: RemoteFile) -> None:
             f"No checksum of {file.name} is known, so verify='checksum' cannot be "
             "done; use verify='structure'."
         )
+    if wrong := _wrong_checksum(path, file):
+        raise ValueError(
+            f"{path} has the {wrong}: it is damaged or another version. Delete it and "
+            "fetch it again, or read it as it is with verify='structure'."
+        )
+
+
+def _wrong_checksum(path: Path, file: RemoteFile) -> str:
+    """Return what is wrong with a file's checksum, nothing if it is as published."""
     algorithm, expected = file.checksum.split(":")
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, algorithm).hexdigest()
-    if digest != expected:
-        raise ValueError(
-            f"{path} has the {algorithm} checksum {digest}, but the published "
-            f"{file.name} has {expected}: it is damaged or another version. Delete it "
-            "and fetch it again, or read it as it is with verify='structure'."
-        )
+    if digest == expected:
+        return ""
+    return f"{algorithm} checksum {digest} instead of the published {expected}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._checks import check_option
+from ._bunch import image_bunch, sample_rows
+from ._checks import check_option
 
-__all__ = ["Split", "check_common", "check_labels", "join_splits"]
+__all__ = ["Split", "check_common", "check_labels", "labelled_bunch"]
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -76,20 +79,42 @@ def check_labels(
         )
 
 
-def join_splits(splits: list[Split], subset: str) -> Split:
-    """Return the images and labels that `subset` asks for.
+def labelled_bunch(
+    splits: list[Split],
+    subset: str,
+    *,
+    n_samples: int | None,
+    shuffle: bool,
+    random_state: int | np.random.RandomState | None,
+    pad: int = 0,
+    **kwargs: Any,
+) -> Bunch | tuple[NDArray, NDArray]:
+    """Return what is asked for of training and test rows, as a loader does.
 
     Parameters
     ----------
     splits : list of (images, labels)
         Training and test rows.
     subset : {"train", "test", "all"}
+    n_samples, shuffle, random_state
+        Of `sample_rows`.
+    pad : int, default=0
+        Columns and rows of zeros to add on each side of an image.
+    **kwargs
+        Of `image_bunch`.
 
     Returns
     -------
-    images, labels : ndarray
+    Bunch, or tuple of two ndarrays
     """
-    if subset != "all":
-        return splits[0] if subset == "train" else splits[1]
-    images, labels = zip(*splits, strict=True)
-    return np.concatenate(images), np.concatenate(labels)
+    if subset == "all":
+        images, target = map(np.concatenate, zip(*splits, strict=True))
+    else:
+        images, target = splits[subset == "test"]
+    rows = sample_rows(
+        len(images), n_samples, shuffle=shuffle, random_state=random_state
+    )
+    images = images[rows]
+    if pad > 0:
+        images = np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    return image_bunch(images, target[rows], **kwargs)

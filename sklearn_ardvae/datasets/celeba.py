@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import zipfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -13,15 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import image_bunch, plain_summary, sample_rows
-from sklearn_ardvae.datasets._checks import check_count, check_option
-from sklearn_ardvae.datasets._io import (
-    RemoteFile,
-    data_folder,
-    find,
-    obtain,
-    whole_file,
-)
+from ._archives import REMEDY, opened_zip, read_member, reading
+from ._bunch import image_bunch, sample_rows
+from ._checks import check_count, check_option
+from ._image_cache import load_images, save_images
+from ._io import RemoteFile, data_folder, find, obtain
 
 __all__ = ["fetch_celeba"]
 
@@ -37,6 +33,8 @@ _ATTRIBUTES = RemoteFile(
     "list_attr_celeba.txt", (), "md5:75e246fa4810816ffd6ee81facbd244c", _SOURCE
 )
 _FOLDER = "celeba"
+# An aligned image takes some 10 kB, its pixels 116 kB.
+_MAX_IMAGE_BYTES = 2**20
 _ALIGNED_SIZE = (178, 218)
 _PARTITIONS = {"train": 0, "validation": 1, "test": 2}
 _PARTITION_COUNTS = (162_770, 19_867, 19_962)
@@ -90,13 +88,15 @@ def fetch_celeba(
         The folder that holds the files, or a folder "celeba" that does. By default the
         environment variable ``SKLEARN_ARDVAE_DATA``, or else scikit-learn's data home.
     cache : bool, default=True
-        Whether to keep the resized images of a whole `subset` as an uint8 array file in
-        the folder "celeba", if that can be written to, and to read them from there next
-        time: decoding takes minutes, the file a second.
+        Whether to keep the resized images of a whole `subset` as an array file in the
+        folder "celeba", if that can be written to, and to read them from there next
+        time: decoding takes minutes, the file seconds. Each image there has a checksum;
+        a damaged file, or one of other images, is warned of and written anew.
     verify : {"structure", "checksum", "format"}, default="structure"
         "structure" asks for the published sizes of image and parts; "checksum" for the
-        files' published checksums as well, and so for the zip file; "format" accepts
-        any number of images, for cut-down copies.
+        files' published checksums as well, and so for the zip file, from which images
+        are then decoded even if `cache` has them; "format" accepts any number of
+        images, for cut-down copies.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     random_state : int, RandomState instance or None, default=None
@@ -159,19 +159,13 @@ def fetch_celeba(
         target_names=attribute_names,
         filenames=names[rows].tolist(),
         license="for non-commercial research only, see " + _SOURCE,
-        DESCR=plain_summary(fetch_celeba.__doc__),
+        doc=fetch_celeba.__doc__,
     )
 
 
 def _read_partition(home: Path, verify: str) -> dict[str, int]:
     """Return the part that each image belongs to, by its file name."""
-    path = obtain(
-        _PARTITION,
-        home,
-        _FOLDER,
-        download=False,
-        verify_checksum=verify == "checksum",
-    )
+    path = obtain(_PARTITION, home, _FOLDER, download=False, verify=verify)
     parts: dict[str, int] = {}
     for words in _lines(path):
         if len(words) != 2 or words[1] not in ("0", "1", "2"):
@@ -180,6 +174,8 @@ def _read_partition(home: Path, verify: str) -> dict[str, int]:
                 "name and 0, 1 or 2."
             )
         parts[words[0]] = int(words[1])
+    if not parts:
+        raise ValueError(f"{path} is empty. {REMEDY}")
     counts = tuple(np.bincount(list(parts.values()), minlength=3).tolist())
     if verify != "format" and counts != _PARTITION_COUNTS:
         raise ValueError(
@@ -195,13 +191,7 @@ def _read_attributes(
     """Return the attributes' names and, by file name, their values; None if absent."""
     if find(_ATTRIBUTES.name, home, _FOLDER) is None:
         return None, None
-    path = obtain(
-        _ATTRIBUTES,
-        home,
-        _FOLDER,
-        download=False,
-        verify_checksum=verify == "checksum",
-    )
+    path = obtain(_ATTRIBUTES, home, _FOLDER, download=False, verify=verify)
     lines = _lines(path)
     next(lines, None)  # the number of images
     attribute_names = next(lines, [])
@@ -223,7 +213,7 @@ def _read_attributes(
 
 def _lines(path: Path) -> Iterator[list[str]]:
     """Yield the words of each line that has any."""
-    with path.open(encoding="utf-8") as stream:
+    with reading(path, "text"), path.open(encoding="utf-8") as stream:
         for line in stream:
             if words := line.split():
                 yield words
@@ -241,65 +231,76 @@ def _read_images(
     verify: str,
 ) -> NDArray[np.uint8]:
     folder = home / _FOLDER
+    shape = (3, image_size, image_size)
     stored = folder / f"celeba_{subset}_crop{crop or 'none'}_{image_size}.npy"
-    shape = (len(names), 3, image_size, image_size)
-    if cache and stored.is_file():
-        images = np.load(stored, mmap_mode="r", allow_pickle=False)
-        if images.shape == shape and images.dtype == np.uint8:
-            return images[rows]
+    # What came of files that nobody verified is not what "checksum" asks for.
+    if cache and verify != "checksum" and stored.is_file():
+        try:
+            return load_images(stored, names, rows, shape)
+        except Exception as error:  # of a damaged header, about any
+            warnings.warn(
+                f"{stored} is damaged, or of other images: {error}. The images are "
+                "decoded again.",
+                UserWarning,
+                stacklevel=3,
+            )
     whole = len(rows) == len(names)
     kept = np.sort(rows) if whole else rows
-    images = np.empty((len(kept), *shape[1:]), np.uint8)
+    images = np.empty((len(kept), *shape), np.uint8)
     with _image_source(home, verify) as read:
         for image, name in zip(images, names[kept], strict=True):
-            image[:] = _shrunken(read(name), name, crop, image_size)
+            image[:] = _shrunken(*read(name), crop, image_size)
     if not whole:
         return images
     if cache and os.access(folder, os.W_OK):
-        with whole_file(stored) as partial, partial.open("wb") as stream:
-            np.save(stream, images)
+        save_images(stored, names, images)
     return images[rows]
 
 
 @contextmanager
-def _image_source(home: Path, verify: str) -> Iterator[Callable[[str], bytes]]:
-    """Give a function from file name to file, from the folder or the zip file."""
+def _image_source(
+    home: Path, verify: str
+) -> Iterator[Callable[[str], tuple[bytes, str]]]:
+    """Give a function from file name to file, and what to call it in messages.
+
+    The files are those of the folder or of the zip file.
+    """
     unpacked = find("img_align_celeba", home, _FOLDER)
     if unpacked is not None and verify != "checksum":
-        yield lambda name: (unpacked / name).read_bytes()
+        yield lambda name: (_read_unpacked(unpacked / name), str(unpacked / name))
         return
-    path = obtain(
-        _IMAGES, home, _FOLDER, download=False, verify_checksum=verify == "checksum"
-    )
+    path = obtain(_IMAGES, home, _FOLDER, download=False, verify=verify)
+    with opened_zip(path) as archive:
+        yield lambda name: (
+            read_member(archive, f"img_align_celeba/{name}", _MAX_IMAGE_BYTES),
+            f"{name} in {path}",
+        )
+
+
+def _read_unpacked(path: Path) -> bytes:
     try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is not a whole zip file: {error}.") from error
-    with archive:
-
-        def read(name: str) -> bytes:
-            try:
-                return archive.read(f"img_align_celeba/{name}")
-            except KeyError as error:
-                raise ValueError(f"{path} lacks img_align_celeba/{name}.") from error
-
-        yield read
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise OSError(
+            f"{path} is missing. Unpack {_IMAGES.name} again, or remove the folder to "
+            "have the images read from the zip file."
+        ) from error
 
 
 def _shrunken(
-    file: bytes, name: str, crop: int | None, image_size: int
+    file: bytes, what: str, crop: int | None, image_size: int
 ) -> NDArray[np.uint8]:
-    """Return the cropped and resized image, channels first."""
+    """Return the image of a file, cropped and resized, channels first."""
     try:
         from PIL import Image
     except ImportError as error:
         raise ImportError(
             "fetch_celeba decodes jpeg files with Pillow: pip install pillow"
         ) from error
-    with Image.open(BytesIO(file)) as image:
+    with reading(what, "jpg"), Image.open(BytesIO(file)) as image:
         if image.size != _ALIGNED_SIZE:
             raise ValueError(
-                f"{name} has {image.size[0]} x {image.size[1]} pixels instead of the "
+                f"{what} has {image.size[0]} x {image.size[1]} pixels instead of the "
                 f"{_ALIGNED_SIZE[0]} x {_ALIGNED_SIZE[1]} of the aligned images."
             )
         box = (0, 0, *image.size)

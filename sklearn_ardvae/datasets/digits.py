@@ -10,16 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import image_bunch, plain_summary, sample_rows
-from sklearn_ardvae.datasets._checks import check_count
-from sklearn_ardvae.datasets._formats import npz_arrays, read_idx
-from sklearn_ardvae.datasets._io import RemoteFile, data_folder, find, obtain
-from sklearn_ardvae.datasets._labelled import (
-    Split,
-    check_common,
-    check_labels,
-    join_splits,
-)
+from ._checks import check_count
+from ._formats import npz_arrays, read_idx
+from ._io import RemoteFile, data_folder, find, obtain
+from ._labelled import Split, check_common, check_labels, labelled_bunch
 
 __all__ = ["fetch_fashion_mnist", "fetch_mnist"]
 
@@ -69,6 +63,8 @@ _FASHION_CLASSES = [
     "Bag",
     "Ankle boot",
 ]
+# The largest of the published arrays, the training images, has 47 MB.
+_MAX_BYTES = 2**26
 # Of training and test set, as published.
 _MNIST_CLASS_COUNTS = (
     (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
@@ -155,7 +151,6 @@ def fetch_mnist(
     pad = check_count("pad", pad, 0)
 
     splits = _load_mnist(data_folder(data_home), download_if_missing, verify)
-    images, target = join_splits(splits, subset)
     if not shuffle and _is_sorted(splits[0][1]):
         warnings.warn(
             "The rows of this copy of MNIST are sorted by label: a slice of them holds "
@@ -163,17 +158,18 @@ def fetch_mnist(
             UserWarning,
             stacklevel=2,
         )
-    rows = sample_rows(
-        len(images), n_samples, shuffle=shuffle, random_state=random_state
-    )
-    return image_bunch(
-        _pad(images[rows], pad),
-        target[rows],
+    return labelled_bunch(
+        splits,
+        subset,
+        n_samples=n_samples,
+        shuffle=shuffle,
+        random_state=random_state,
+        pad=pad,
         dtype=dtype,
         return_X_y=return_X_y,
         target_names=[str(digit) for digit in range(10)],
         license="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
-        DESCR=plain_summary(fetch_mnist.__doc__),
+        doc=fetch_mnist.__doc__,
     )
 
 
@@ -233,18 +229,18 @@ random_state
         verify,
         ((6000,) * 10, (1000,) * 10),
     )
-    images, target = join_splits(splits, subset)
-    rows = sample_rows(
-        len(images), n_samples, shuffle=shuffle, random_state=random_state
-    )
-    return image_bunch(
-        _pad(images[rows], pad),
-        target[rows],
+    return labelled_bunch(
+        splits,
+        subset,
+        n_samples=n_samples,
+        shuffle=shuffle,
+        random_state=random_state,
+        pad=pad,
         dtype=dtype,
         return_X_y=return_X_y,
         target_names=_FASHION_CLASSES,
         license="MIT, Zalando SE",
-        DESCR=plain_summary(fetch_fashion_mnist.__doc__),
+        doc=fetch_fashion_mnist.__doc__,
     )
 
 
@@ -254,14 +250,8 @@ def _load_mnist(home: Path, download: bool, verify: str) -> list[Split]:
         return _load_idx(
             _MNIST_IDX, home, "mnist", download, verify, _MNIST_CLASS_COUNTS
         )
-    path = obtain(
-        _MNIST_NPZ,
-        home,
-        "mnist",
-        download=download,
-        verify_checksum=verify == "checksum",
-    )
-    arrays = npz_arrays(path, ("x_train", "y_train", "x_test", "y_test"))
+    path = obtain(_MNIST_NPZ, home, "mnist", download=download, verify=verify)
+    arrays = npz_arrays(path, ("x_train", "y_train", "x_test", "y_test"), _MAX_BYTES)
     return _digit_splits(arrays, path, verify, _MNIST_CLASS_COUNTS)
 
 
@@ -279,16 +269,9 @@ def _load_idx(
     class_counts: tuple[tuple[int, ...], ...],
 ) -> list[Split]:
     paths = [
-        obtain(
-            file,
-            home,
-            folder,
-            download=download,
-            verify_checksum=verify == "checksum",
-        )
-        for file in files
+        obtain(file, home, folder, download=download, verify=verify) for file in files
     ]
-    arrays = [read_idx(path) for path in paths]
+    arrays = [read_idx(path, _MAX_BYTES) for path in paths]
     return _digit_splits(arrays, paths[0].parent, verify, class_counts)
 
 
@@ -310,9 +293,3 @@ def _digit_splits(
         check_labels(labels, len(images), counts, path, verify)
         splits.append((images[:, None], labels.astype(np.int64)))
     return splits
-
-
-def _pad(images: NDArray[np.uint8], pad: int) -> NDArray[np.uint8]:
-    if pad == 0:
-        return images
-    return np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)))

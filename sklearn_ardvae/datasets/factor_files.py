@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import FactorGrid, factor_bunch, plain_summary
-from sklearn_ardvae.datasets._checks import check_option
-from sklearn_ardvae.datasets._formats import npz_arrays, stream_npz_rows
-from sklearn_ardvae.datasets._io import RemoteFile, data_folder, obtain
+from ._archives import REMEDY, reading
+from ._bunch import FactorGrid, factor_bunch
+from ._checks import check_option
+from ._formats import npz_arrays, stream_npz_rows
+from ._io import RemoteFile, data_folder, obtain
 
 __all__ = ["DSPRITES_GRID", "SHAPES3D_GRID", "fetch_3dshapes", "fetch_dsprites"]
 
@@ -53,6 +54,8 @@ _SHAPES3D = RemoteFile(
     ("https://storage.googleapis.com/3d-shapes/3dshapes.h5",),
     "sha256:0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785",
 )
+# The published ones are six integers of 64 bits for each row, 35 MB.
+_MAX_CLASS_BYTES = 2**26
 _BLOCK_ROWS = 2048
 
 
@@ -132,15 +135,15 @@ def fetch_dsprites(
         data_folder(data_home),
         "dsprites",
         download=download_if_missing,
-        verify_checksum=verify == "checksum",
+        verify=verify,
     )
     _check_dsprites_order(path)
-    images, n_images = stream_npz_rows(path, "imgs", rows)
-    n_expected = DSPRITES_GRID.n_rows
-    if images.shape[1:] != (64, 64) or images.dtype != np.uint8 or images.max() > 1:
-        raise ValueError(f"{path} does not hold binary uint8 images of 64 x 64 pixels.")
-    if n_images != n_expected:
-        raise ValueError(f"{path} holds {n_images} images instead of {n_expected}.")
+    images = stream_npz_rows(path, "imgs", (DSPRITES_GRID.n_rows, 64, 64), rows)
+    if images.max() > 1:
+        raise ValueError(
+            f"{path} does not hold binary images: it is damaged or another file. "
+            f"{REMEDY}"
+        )
     return factor_bunch(
         images[:, None],
         rows,
@@ -149,18 +152,19 @@ def fetch_dsprites(
         top=1,
         return_X_y=return_X_y,
         license="Apache 2.0, DeepMind",
-        DESCR=plain_summary(fetch_dsprites.__doc__),
+        doc=fetch_dsprites.__doc__,
     )
 
 
 def _check_dsprites_order(path: Path) -> None:
     # Not the array "metadata" of the file, which is a pickle.
-    (classes,) = npz_arrays(path, ("latents_classes",))
+    (classes,) = npz_arrays(path, ("latents_classes",), _MAX_CLASS_BYTES)
     grid = DSPRITES_GRID
     order = grid.factors(np.arange(grid.n_rows))
     if classes.shape != (grid.n_rows, 6) or not np.array_equal(classes[:, 1:], order):
         raise ValueError(
-            f"{path} does not hold the factors of dSprites in their published order."
+            f"{path} does not hold the factors of dSprites in their published order. "
+            f"{REMEDY}"
         )
 
 
@@ -241,9 +245,9 @@ def fetch_3dshapes(
         data_folder(data_home),
         "3dshapes",
         download=download_if_missing,
-        verify_checksum=verify == "checksum",
+        verify=verify,
     )
-    with h5py.File(path) as file:
+    with reading(path, "HDF5"), h5py.File(path) as file:
         _check_shapes3d(file, path)
         images = _read_blocks(file["images"], rows)
     return factor_bunch(
@@ -254,27 +258,27 @@ def fetch_3dshapes(
         top=255,
         return_X_y=return_X_y,
         license="Apache 2.0, DeepMind",
-        DESCR=plain_summary(fetch_3dshapes.__doc__),
+        doc=fetch_3dshapes.__doc__,
     )
 
 
 def _check_shapes3d(file, path: Path) -> None:
     grid = SHAPES3D_GRID
     if "images" not in file or "labels" not in file:
-        raise ValueError(f"{path} lacks 'images' or 'labels'.")
-    images = file["images"]
+        raise ValueError(f"{path} lacks 'images' or 'labels'. {REMEDY}")
+    images, labels = file["images"], file["labels"]
     if images.shape != (grid.n_rows, 64, 64, 3) or images.dtype != np.uint8:
         raise ValueError(
             f"{path} holds images of shape {images.shape} and dtype {images.dtype} "
-            f"instead of uint8 of shape {(grid.n_rows, 64, 64, 3)}."
+            f"instead of uint8 of shape {(grid.n_rows, 64, 64, 3)}. {REMEDY}"
         )
-    labels = file["labels"][:]
     index = grid.factors(np.arange(grid.n_rows))
     values = (np.arange(4.0) if v.dtype.kind == "U" else v for v in grid.values)
     order = np.stack([v[i] for v, i in zip(values, index.T, strict=True)], axis=1)
-    if labels.shape != order.shape or not np.allclose(labels, order, atol=1e-6):
+    if labels.shape != order.shape or not np.allclose(labels[:], order, atol=1e-6):
         raise ValueError(
-            f"{path} does not hold the factors of 3D Shapes in their published order."
+            f"{path} does not hold the factors of 3D Shapes in their published order. "
+            f"{REMEDY}"
         )
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_ardvae.datasets._bunch import plain_summary
-from sklearn_ardvae.datasets._checks import check_count, check_number, check_option
+from ._bunch import noisy_bunch
+from ._checks import check_count, check_number, check_option
+from ._manifold_kinds import (
+    RANDOM_MAPS,
+    SHAPES,
+    draw_points,
+    most_spanned,
+    network_span,
+    random_network,
+)
 
 __all__ = ["make_manifold", "make_network_manifold"]
-
-_Sampled = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def make_network_manifold(
@@ -98,16 +105,16 @@ def make_network_manifold(
     noise = check_number("noise", noise, at_least=0.0)
     random_state = check_random_state(random_state)
     factors = random_state.standard_normal((n_samples, n_dimensions))
-    data = _network(factors, n_features, n_hidden, negative_slope, random_state)
+    data = random_network(factors, n_features, n_hidden, negative_slope, random_state)
     return _manifold_bunch(
-        data / data.std(),
+        data,
         factors,
         noise,
         random_state,
-        return_X_y,
+        return_X_y=return_X_y,
+        doc=make_network_manifold.__doc__,
         n_true=n_dimensions,
-        n_linear=min(n_features, _network_span(n_dimensions, n_hidden)),
-        DESCR=plain_summary(make_network_manifold.__doc__),
+        n_linear=min(n_features, network_span(n_dimensions, n_hidden)),
     )
 
 
@@ -123,15 +130,29 @@ def make_manifold(
 ) -> Bunch | tuple[NDArray, NDArray]:
     r"""Draw points of a manifold of known dimension, in a space of any width.
 
-    With n for `n_dimensions`, the kinds are
+    With n for `n_dimensions` and :math:`z` for n latents, the kinds are
 
     - "linear": normal points of an n-dimensional flat; spans n dimensions;
-    - "network": :func:`make_network_manifold`; spans 128, or `n_features` if that is
-      less, or 2 for n = 1;
     - "swiss_roll": an Archimedean spiral of one and a half turns, times n - 1 straight
       edges of a third of its length, uniform; spans n + 1;
     - "sphere": the unit sphere :math:`S^n`, uniform; spans n + 1;
-    - "torus": a product of n circles of equal size, uniform; spans 2n.
+    - "torus": a product of n circles of equal size, uniform; spans 2n;
+    - "network": :func:`make_network_manifold`; spans 128, or `n_features` if that is
+      less, or 2 for n = 1;
+    - "shallow_relu_network": :math:`B\, a(A z + c)` with one hidden layer of 100 leaky
+      rectifiers of slope 0.1, z normal; spans up to 100;
+    - "tanh_network": :math:`C \tanh(B \tanh(A z))` with two hidden layers of 64, z
+      uniform in a cube; spans up to 64;
+    - "shallow_tanh_network": :math:`B \tanh(A z + c)` with one hidden layer of 64, z
+      uniform in a cube; spans up to 64;
+    - "random_sines": :math:`\sin(A z + c)`, z normal; spans `n_features`;
+    - "mixed_sines": :math:`B \sin(A z + c)` with 64 sines, z uniform in a cube; spans
+      up to 64;
+    - "quadratic": :math:`A z + (A z)(B z) / 2`, a product feature by feature, z normal;
+      spans n (n + 3) / 2, or `n_features` if that is less.
+
+    The matrices A, B, C and the vector c are drawn at random (see Notes). What smooth
+    maps span beyond some dimensions is of little variance.
 
     A sequence of kinds gives the product of the manifolds: their coordinates side by
     side, drawn independently. Each factor of it is centred and scaled to a total
@@ -150,8 +171,9 @@ def make_manifold(
         Dimension of the manifold, at least 1; for a product, one for each of its
         factors, or one number for all.
     n_features : int, default=128
-        Width of the data, not less than what the manifold spans. Networks get equal
-        shares of what other factors of a product leave, not less than their dimension.
+        Width of the data, not less than what a flat, roll, sphere or torus spans. The
+        other kinds get equal shares of what those leave in a product, not less than
+        their dimension.
     noise : float, default=0.0
         Standard deviation of normal noise added to each value, relative to that of the
         data.
@@ -164,17 +186,27 @@ def make_manifold(
     -------
     Bunch or tuple of two arrays
         ``data`` (n_samples, n_features), float32; ``factors``, coordinates on the
-        manifold: the normal variables of "linear" and "network" (n), the angle along
-        the spiral and the places along the edges (n), the point in space of "sphere"
-        (n + 1), the n angles of "torus", side by side for a product; ``factor_names``;
-        ``n_true``, the dimension of the manifold, for a product the sum; ``n_linear``,
-        the number of dimensions that it spans without noise, which is what a count of
-        principal components finds; ``noise_variance``, of each value; ``DESCR``.
+        manifold: the angle along the spiral and the places along the edges (n), the
+        point in space of "sphere" (n + 1), the n angles of "torus", the n latents of
+        the other kinds, side by side for a product; ``factor_names``; ``n_true``, the
+        dimension of the manifold, for a product the sum; ``n_linear``, the number of
+        dimensions that it spans without noise ("up to": at most), which is what a count
+        of principal components finds; ``noise_variance``, of each value; ``DESCR``.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is out of range.
+
+    Notes
+    -----
+    Entries of A are normal, of variance 1 / n for sines and "quadratic", as there those
+    of B, 1.44 / n for "tanh_network", 4 / n for "shallow_tanh_network" and 1 for
+    "shallow_relu_network". The other matrices have entries of variance 1, but for B of
+    "tanh_network", 1.44 / 64. Phases c are uniform; biases c are normal, of standard
+    deviation 0.3 for "shallow_tanh_network" and sqrt(n) / 2 for "shallow_relu_network".
+    The cube has edges from -sqrt(3) to sqrt(3), for "shallow_tanh_network" from -1 to
+    1. For n above the number of hidden units there are n of these.
 
     Examples
     --------
@@ -191,30 +223,46 @@ def make_manifold(
     n_samples = check_count("n_samples", n_samples, 2)
     n_features = check_count("n_features", n_features, 1)
     noise = check_number("noise", noise, at_least=0.0)
-    widths = _spanned(kinds, dimensions, n_features)
+    widths = _widths(kinds, dimensions, n_features)
     random_state = check_random_state(random_state)
-    parts, factors = [], []
+    parts, factors, n_linear = [], [], 0
     for k, n, width in zip(kinds, dimensions, widths, strict=True):
-        if k == "network":
-            coordinates = random_state.standard_normal((n_samples, n))
-            points = _network(coordinates, width, max(n, 128), 0.2, random_state)
-        else:
-            points, coordinates = _SAMPLERS[k](n_samples, n, random_state)
+        points, coordinates = draw_points(k, n_samples, n, width, random_state)
         points = points - points.mean(0)
         parts.append(points * np.sqrt(n / points.var(0).sum()))
         factors.append(coordinates)
+        n_linear += min(width, most_spanned(k, n))
     points = np.hstack(parts)
-    frame = np.linalg.qr(random_state.standard_normal((n_features, sum(widths)))).Q
-    data = points @ frame.T
+    shape = (n_features, points.shape[1])
+    frame = np.linalg.qr(random_state.standard_normal(shape)).Q
     return _manifold_bunch(
-        data / data.std(),
+        points @ frame.T,
         np.hstack(factors),
         noise,
         random_state,
-        return_X_y,
+        return_X_y=return_X_y,
+        doc=make_manifold.__doc__,
         n_true=sum(dimensions),
-        n_linear=sum(widths),
-        DESCR=plain_summary(make_manifold.__doc__),
+        n_linear=n_linear,
+    )
+
+
+def _manifold_bunch(
+    data: NDArray,
+    factors: NDArray,
+    noise: float,
+    random_state: np.random.RandomState,
+    **kwargs: Any,
+) -> Bunch | tuple[NDArray, NDArray]:
+    """Return points, scaled to a standard deviation of 1, as a generator does."""
+    return noisy_bunch(
+        data / data.std(),
+        factors,
+        noise,
+        random_state,
+        factor_names=[f"factor_{i}" for i in range(factors.shape[1])],
+        noise_variance=noise**2,
+        **kwargs,
     )
 
 
@@ -226,7 +274,7 @@ def _check_kinds(
     if not kinds:
         raise ValueError("kind must hold at least one kind of manifold; got none.")
     for k in kinds:
-        check_option("kind", k, ["network", *_SAMPLERS])
+        check_option("kind", k, [*RANDOM_MAPS, *SHAPES])
     if np.ndim(n_dimensions) == 0:
         dimensions = [n_dimensions] * len(kinds)
     else:
@@ -239,120 +287,21 @@ def _check_kinds(
     return kinds, [check_count("n_dimensions", n, 1) for n in dimensions]
 
 
-def _spanned(kinds: list[str], dimensions: list[int], n_features: int) -> list[int]:
-    """Return how many dimensions each factor of the product spans.
+def _widths(kinds: list[str], dimensions: list[int], n_features: int) -> list[int]:
+    """Return how many features each factor of the product gets.
 
-    Networks share what the others leave.
+    Random maps share what the shapes leave.
     """
-    networks = kinds.count("network")
-    pairs = list(zip(kinds, dimensions, strict=True))
-    least = sum(n if k == "network" else _SPANS[k](n) for k, n in pairs)
-    fixed = sum(_SPANS[k](n) for k, n in pairs if k != "network")
-    share = (n_features - fixed) // max(networks, 1)
-    if any(share < n for k, n in pairs if k == "network") or fixed > n_features:
+    maps = [n for k, n in zip(kinds, dimensions, strict=True) if k in RANDOM_MAPS]
+    spans = [
+        0 if k in RANDOM_MAPS else int(most_spanned(k, n))
+        for k, n in zip(kinds, dimensions, strict=True)
+    ]
+    share = (n_features - sum(spans)) // max(len(maps), 1)
+    if share < max(maps, default=0):
+        least = sum(spans) + len(maps) * max(maps, default=0)
         raise ValueError(
             f"n_features must be at least {least} for kind={kinds} with "
-            f"n_dimensions={dimensions}, equally shared by networks; got {n_features}."
+            f"n_dimensions={dimensions}; got {n_features}."
         )
-    return [
-        min(share, _network_span(n)) if k == "network" else _SPANS[k](n)
-        for k, n in pairs
-    ]
-
-
-def _network_span(n: int, n_hidden: int = 128) -> int:
-    # One latent without biases is two rays.
-    return 2 if n == 1 else max(n, n_hidden)
-
-
-def _network(
-    z: NDArray,
-    n_features: int,
-    n_hidden: int,
-    negative_slope: float,
-    random_state: np.random.RandomState,
-) -> NDArray:
-    h = z
-    for n_outputs in (n_hidden, n_hidden, n_features):
-        if h is not z:
-            h = np.maximum(h, negative_slope * h)
-        n_inputs = h.shape[1]
-        weights = random_state.standard_normal((n_inputs, n_outputs))
-        h = h @ (np.sqrt(2.0 / n_inputs) * weights)
-    return h
-
-
-def _sample_linear(
-    n_samples: int, n: int, random_state: np.random.RandomState
-) -> _Sampled:
-    z = random_state.standard_normal((n_samples, n))
-    return z, z
-
-
-def _sample_swiss_roll(
-    n_samples: int, n: int, random_state: np.random.RandomState
-) -> _Sampled:
-    # The arc of r = t is about t^2 / 2 long, so that uniform t^2 is uniform arc length.
-    start, end = 1.5 * np.pi, 4.5 * np.pi
-    t = np.sqrt(random_state.uniform(start**2, end**2, n_samples))
-    edge = (end**2 - start**2) / 6.0
-    straight = random_state.uniform(0.0, edge, (n_samples, n - 1))
-    points = np.column_stack([t * np.cos(t), t * np.sin(t), straight])
-    return points, np.column_stack([t, straight])
-
-
-def _sample_sphere(
-    n_samples: int, n: int, random_state: np.random.RandomState
-) -> _Sampled:
-    z = random_state.standard_normal((n_samples, n + 1))
-    z /= np.linalg.norm(z, axis=1, keepdims=True)
-    return z, z
-
-
-def _sample_torus(
-    n_samples: int, n: int, random_state: np.random.RandomState
-) -> _Sampled:
-    angles = random_state.uniform(0.0, 2.0 * np.pi, (n_samples, n))
-    return np.hstack([np.cos(angles), np.sin(angles)]), angles
-
-
-_SAMPLERS: dict[str, Callable[..., _Sampled]] = {
-    "linear": _sample_linear,
-    "swiss_roll": _sample_swiss_roll,
-    "sphere": _sample_sphere,
-    "torus": _sample_torus,
-}
-# The number of dimensions that an n-dimensional manifold of a kind spans.
-_SPANS: dict[str, Callable[[int], int]] = {
-    "linear": lambda n: n,
-    "swiss_roll": lambda n: n + 1,
-    "sphere": lambda n: n + 1,
-    "torus": lambda n: 2 * n,
-}
-
-
-def _manifold_bunch(
-    data: NDArray,
-    factors: NDArray,
-    noise: float,
-    random_state: np.random.RandomState,
-    return_X_y: bool,
-    *,
-    n_true: int,
-    n_linear: int,
-    DESCR: str,
-) -> Bunch | tuple[NDArray, NDArray]:
-    if noise > 0.0:
-        data = data + noise * random_state.standard_normal(data.shape)
-    data = data.astype(np.float32)
-    if return_X_y:
-        return data, factors
-    return Bunch(
-        data=data,
-        factors=factors,
-        factor_names=[f"factor_{i}" for i in range(factors.shape[1])],
-        n_true=n_true,
-        n_linear=n_linear,
-        noise_variance=noise**2,
-        DESCR=DESCR,
-    )
+    return [share if k in RANDOM_MAPS else s for k, s in zip(kinds, spans, strict=True)]

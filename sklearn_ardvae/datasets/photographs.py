@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import os
-import tarfile
-import zipfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import image_bunch, plain_summary, sample_rows
-from sklearn_ardvae.datasets._checks import check_option
-from sklearn_ardvae.datasets._formats import load_batch
-from sklearn_ardvae.datasets._io import RemoteFile, data_folder, obtain
-from sklearn_ardvae.datasets._labelled import (
-    Split,
-    check_common,
-    check_labels,
-    join_splits,
-)
+from ._archives import REMEDY, opened_zip, read_member, tar_gz_members
+from ._bunch import image_bunch, sample_rows
+from ._checks import check_option
+from ._io import RemoteFile, data_folder, obtain
+from ._labelled import Split, check_common, check_labels, labelled_bunch
+from ._pickles import load_batch
 
 __all__ = ["fetch_cifar10", "fetch_imagenet32"]
 
@@ -32,6 +25,8 @@ _CIFAR10 = RemoteFile(
     ("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
     "md5:c58f30108f718f92721af3b95e74349a",
 )
+# The published archive unpacks to 186 MB.
+_CIFAR10_MAX_BYTES = 2**28
 _CIFAR10_CLASSES = [
     "airplane",
     "automobile",
@@ -53,6 +48,8 @@ _IMAGENET32_BATCHES = {
     "train": [f"train_data_batch_{i}" for i in range(1, 11)],
     "validation": ["val_data"],
 }
+# A published batch has 394 MB at most.
+_IMAGENET32_MAX_BYTES = 2**29
 _IMAGENET32_ROWS = {"train": 1_281_167, "validation": 50_000}
 
 
@@ -109,20 +106,19 @@ random_state
         data_folder(data_home),
         "cifar10",
         download=download_if_missing,
-        verify_checksum=verify == "checksum",
+        verify=verify,
     )
-    images, target = join_splits(_load_cifar10(archive, verify), subset)
-    rows = sample_rows(
-        len(images), n_samples, shuffle=shuffle, random_state=random_state
-    )
-    return image_bunch(
-        images[rows],
-        target[rows],
+    return labelled_bunch(
+        _load_cifar10(archive, verify),
+        subset,
+        n_samples=n_samples,
+        shuffle=shuffle,
+        random_state=random_state,
         dtype=dtype,
         return_X_y=return_X_y,
         target_names=_CIFAR10_CLASSES,
         license="not stated by its authors, who ask to be cited",
-        DESCR=plain_summary(fetch_cifar10.__doc__),
+        doc=fetch_cifar10.__doc__,
     )
 
 
@@ -216,24 +212,18 @@ def fetch_imagenet32(
         dtype=dtype,
         return_X_y=return_X_y,
         license="for non-commercial research and education, see image-net.org",
-        DESCR=plain_summary(fetch_imagenet32.__doc__),
+        doc=fetch_imagenet32.__doc__,
     )
 
 
 def _load_cifar10(archive: Path, verify: str) -> list[Split]:
     names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
-    batches = {}
-    try:
-        # Front to back in one pass, for a gzipped tar cannot be searched.
-        with tarfile.open(archive, "r|gz") as tar:
-            for member in tar:
-                name = member.name.rsplit("/", 1)[-1]
-                if name in names and (stream := tar.extractfile(member)):
-                    batches[name] = load_batch(stream, f"{name} in {archive}")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ValueError(f"{archive} is not a whole tar.gz file: {error}.") from error
+    batches = {
+        name: load_batch(raw, f"{name} in {archive}")
+        for name, raw in tar_gz_members(archive, names, _CIFAR10_MAX_BYTES)
+    }
     if missing := [name for name in names if name not in batches]:
-        raise ValueError(f"{archive} lacks {', '.join(missing)}.")
+        raise _lacking(archive, missing)
     splits = []
     for part, count in ((names[:-1], 5000), (names[-1:], 1000)):
         images = np.concatenate([batches[name][0] for name in part])
@@ -243,17 +233,24 @@ def _load_cifar10(archive: Path, verify: str) -> list[Split]:
     return splits
 
 
+def _lacking(path: Path, names: list[str]) -> ValueError:
+    return ValueError(
+        f"{path} lacks {', '.join(names)}: it is another file, or part of one. {REMEDY}"
+    )
+
+
 def _zip_batches(
     path: Path, names: list[str], n_classes: int, *, first_label: int
 ) -> Iterator[Split]:
     """Yield the batches of a zip file one after the other, labels from 0."""
-    with _opened_zip(path) as archive:
+    with opened_zip(path) as archive:
         inside = {name.rsplit("/", 1)[-1]: name for name in archive.namelist()}
         if missing := [name for name in names if name not in inside]:
-            raise ValueError(f"{path} lacks {', '.join(missing)}.")
+            raise _lacking(path, missing)
         for name in names:
-            with archive.open(inside[name]) as stream:
-                images, labels = load_batch(stream, f"{name} in {path}")
+            raw = read_member(archive, inside[name], _IMAGENET32_MAX_BYTES)
+            images, labels = load_batch(raw, f"{name} in {path}")
+            del raw  # a train batch is 390 MB
             labels = labels - first_label
             if len(labels) and not (0 <= labels.min() <= labels.max() < n_classes):
                 raise ValueError(
@@ -261,13 +258,3 @@ def _zip_batches(
                     f"{n_classes + first_label - 1}."
                 )
             yield images, labels
-
-
-@contextmanager
-def _opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is not a whole zip file: {error}.") from error
-    with closing(archive):
-        yield archive

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import colorsys
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
-from sklearn_ardvae.datasets._bunch import factor_bunch, plain_summary
-from sklearn_ardvae.datasets._checks import check_option
-from sklearn_ardvae.datasets.factor_files import SHAPES3D_GRID
+from ._bunch import OWN_LICENSE, factor_bunch
+from ._checks import check_option
+from ._colors import hue_palette
+from .factor_files import SHAPES3D_GRID
 
 __all__ = ["make_shapes3d"]
 
@@ -255,8 +255,7 @@ def make_shapes3d(
     """
     check_option("dtype", dtype, ("float32", "uint8"))
     rows = SHAPES3D_GRID.rows(subset, random_state)
-    hues = [colorsys.hsv_to_rgb(hue, 1.0, 1.0) for hue in SHAPES3D_GRID.values[0]]
-    palette = np.array(hues, np.float32) * 255.0
+    palette = hue_palette(SHAPES3D_GRID.values[0])
     factors = SHAPES3D_GRID.factors(rows)
     _, _, _, scales, shapes, angles = SHAPES3D_GRID.values
     scenes, scene_of_row = np.unique(factors[:, 3:], axis=0, return_inverse=True)
@@ -279,6 +278,6 @@ def make_shapes3d(
         top=255,
         return_X_y=return_X_y,
         n_true=6,
-        license="BSD-3-Clause, as this package",
-        DESCR=plain_summary(make_shapes3d.__doc__),
+        license=OWN_LICENSE,
+        doc=make_shapes3d.__doc__,
     )

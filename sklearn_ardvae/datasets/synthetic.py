@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_ardvae.datasets._bunch import plain_summary
-from sklearn_ardvae.datasets._checks import check_count, check_number, check_option
+from ._bunch import noisy_bunch, plain_summary
+from ._checks import check_count, check_number, check_option
 
 __all__ = ["make_gaussian_bumps", "make_shift"]
 
@@ -188,16 +188,14 @@ def make_shift(
     t = np.linspace(0.0, 2.0 * np.pi, n_features)
     p = np.linspace(0.0, max_shift, n_samples, endpoint=False)[:, None]
     data = np.sin(t - np.pi * p)
-    if noise > 0.0:
-        data = data + noise * random_state.standard_normal(data.shape)
-    data = data.astype(np.float32)
-    if return_X_y:
-        return data, p
-    return Bunch(
-        data=data,
-        factors=p,
+    return noisy_bunch(
+        data,
+        p,
+        noise,
+        random_state,
+        return_X_y=return_X_y,
+        doc=make_shift.__doc__,
         factor_names=["shift"],
         n_true=1,
         n_linear=2,
-        DESCR=plain_summary(make_shift.__doc__),
     )

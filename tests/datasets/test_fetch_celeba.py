@@ -1,12 +1,18 @@
 """CelebA's loader, on a few made photographs with the published layout."""
 
+import dataclasses
+import hashlib
+import io
+import re
 import sys
+import warnings
 import zipfile
 
 import numpy as np
 import pytest
 
 from sklearn_ardvae.datasets import celeba, fetch_celeba
+from sklearn_ardvae.datasets._image_cache import save_images
 
 Image = pytest.importorskip("PIL.Image")
 PARTS = [0, 0, 1, 0, 2, 0]
@@ -84,7 +90,7 @@ def test_zip_file_and_folder_agree(home):
 def test_resized_images_are_kept_as_bytes_and_used(home, monkeypatch):
     first = fetch(home, dtype="uint8", image_size=16)
     stored = home / "celeba" / "celeba_train_crop140_16.npy"
-    assert np.load(stored).dtype == np.uint8
+    assert stored.stat().st_size < 2 * 4 * 3 * 16 * 16  # as floats twice that
     assert not list((home / "celeba").glob(".*"))
 
     def refuse(*args):
@@ -96,6 +102,80 @@ def test_resized_images_are_kept_as_bytes_and_used(home, monkeypatch):
     np.testing.assert_array_equal(shuffled.data, first.data[order])
     with pytest.raises(AssertionError, match="decoded again"):
         fetch(home, image_size=16, cache=False)
+
+
+def test_a_damaged_cache_is_warned_of_and_made_anew(home):
+    def get(**kwargs):
+        return fetch(home, dtype="uint8", image_size=8, **kwargs)
+
+    expected = get().data
+    stored = home / "celeba" / "celeba_train_crop140_8.npy"
+    whole = stored.read_bytes()
+    rng = np.random.default_rng(0)
+    damages = [b"", whole[:-1], whole[:50], b"x" + whole[1:]]
+    old = io.BytesIO()
+    np.save(old, expected.reshape(4, 3, 8, 8)[::-1])
+    damages.append(old.getvalue())
+    for at in [*range(0, 128, 3), *rng.integers(128, len(whole), 30), len(whole) - 1]:
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << rng.integers(8)
+        damages.append(bytes(flipped))
+    n_warnings = 0
+    for damaged in damages:
+        stored.write_bytes(damaged)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            some = get(n_samples=2, random_state=0)
+            np.testing.assert_array_equal(get().data, expected)
+        rows = [int(np.flatnonzero((expected == row).all(1))[0]) for row in some.data]
+        assert len(set(rows)) == 2
+        mine = [w for w in caught if "is damaged, or of other images" in str(w.message)]
+        n_warnings += len(mine) > 0
+        assert all(w.filename == __file__ for w in mine)
+        # Of the header's bytes some are blank: damaged, they are still read right.
+        assert stored.read_bytes() == (whole if mine else damaged)
+    assert n_warnings >= 5 + 31
+
+
+def test_a_cache_of_other_images_is_not_used(home):
+    fetch(home, image_size=8)
+    partition = home / "celeba" / "list_eval_partition.txt"
+    lines = partition.read_text().splitlines()
+    partition.write_text("\n".join([lines[0], *lines[2:], f"{NAMES[1]} 0"]))
+    with pytest.warns(UserWarning, match=r"the checksum of 000004\.jpg is wrong"):
+        got = fetch(home, image_size=8)
+    assert got.filenames == [NAMES[i] for i in (0, 3, 5, 1)]
+    np.testing.assert_array_equal(got.data, fetch(home, image_size=8, cache=False).data)
+
+
+def test_checksum_is_of_the_images_too_and_not_of_the_cache(home, monkeypatch):
+    folder = home / "celeba"
+    path = folder / "img_align_celeba.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in NAMES:
+            archive.write(
+                folder / "img_align_celeba" / name, f"img_align_celeba/{name}"
+            )
+    for variable in ("_IMAGES", "_PARTITION", "_ATTRIBUTES"):
+        file = getattr(celeba, variable)
+        digest = hashlib.md5((folder / file.name).read_bytes()).hexdigest()
+        file = dataclasses.replace(file, checksum=f"md5:{digest}")
+        monkeypatch.setattr(celeba, variable, file)
+    monkeypatch.setattr(celeba, "_PARTITION_COUNTS", (4, 1, 1))
+
+    def get(verify):
+        return fetch_celeba(data_home=home, verify=verify, image_size=8, dtype="uint8")
+
+    expected = get("checksum").data
+    names = np.array([NAMES[i] for i in (0, 1, 3, 5)])
+    wrong = np.zeros((4, 3, 8, 8), np.uint8)
+    save_images(folder / "celeba_train_crop140_8.npy", names, wrong)
+    assert get("structure").data.max() == 0
+    np.testing.assert_array_equal(get("checksum").data, expected)
+    np.testing.assert_array_equal(get("structure").data, expected)
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ValueError, match=r"img_align_celeba\.zip has the md5 checksum"):
+        get("checksum")
 
 
 def test_few_samples_are_decoded_alone(home):
@@ -138,3 +218,46 @@ def test_without_pillow_the_error_says_so(home, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ImportError, match="pip install pillow"):
         fetch(home)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
+        (b"000001.jpg 0\n\xff\xfe 1\n", "is not a whole text file: 'utf-8' codec"),
+    ],
+)
+def test_a_damaged_partition_is_named(home, text, message):
+    path = home / "celeba" / "list_eval_partition.txt"
+    path.write_bytes(text)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} {message}.*get it"):
+        fetch(home)
+
+
+def test_a_damaged_image_is_named(home):
+    folder = home / "celeba" / "img_align_celeba"
+    path = folder / NAMES[4]
+    whole = path.read_bytes()
+    for damaged in (b"", b"no jpg", whole[:20], whole[: len(whole) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=rf"{NAMES[4]} is not a whole jpg file"):
+            fetch(home, subset="test")
+    path.unlink()
+    with pytest.raises(OSError, match=rf"{NAMES[4]} is missing\. Unpack"):
+        fetch(home, subset="test")
+    folder.rename(home / "elsewhere")
+    archive = home / "celeba" / "img_align_celeba.zip"
+    for file, message in (
+        (b"no jpg", rf"{NAMES[4]} in {re.escape(str(archive))} is not a whole jpg"),
+        (bytes(2**21), rf"{NAMES[4]} in {re.escape(str(archive))} unpacks to more"),
+    ):
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as stream:
+            stream.writestr(f"img_align_celeba/{NAMES[4]}", file)
+        with pytest.raises(ValueError, match=message):
+            fetch(home, subset="test")
+    with pytest.raises(ValueError, match=rf"lacks img_align_celeba/{NAMES[2]}"):
+        fetch(home, subset="validation")
+    archive.write_bytes(archive.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"celeba\.zip is not a whole zip file"):
+        fetch(home, subset="test")

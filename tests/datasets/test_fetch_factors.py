@@ -63,13 +63,18 @@ def test_a_wrong_dsprites_is_refused(dsprites):
     with pytest.raises(ValueError, match="row indices from 0 to 96"):
         fetch_dsprites(data_home=home, subset=[0, 96])
     np.savez(path, imgs=arrays["imgs"][:90], latents_classes=arrays["latents_classes"])
-    with pytest.raises(ValueError, match="90 images instead of 96"):
+    with pytest.raises(
+        ValueError, match=r"shape \(90, 64, 64\) instead of uint8 and \(96, 64, 64\)"
+    ):
         fetch_dsprites(data_home=home, subset=[0])
     np.savez(path, imgs=2 * arrays["imgs"], latents_classes=arrays["latents_classes"])
-    with pytest.raises(ValueError, match="binary uint8 images"):
+    with pytest.raises(ValueError, match="binary images"):
         fetch_dsprites(data_home=home)
     np.savez(path, imgs=arrays["imgs"], latents_classes=arrays["latents_classes"][::-1])
     with pytest.raises(ValueError, match="published order"):
+        fetch_dsprites(data_home=home)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"64x64\.npz is not a whole zip file"):
         fetch_dsprites(data_home=home)
 
 
@@ -112,6 +117,11 @@ def test_3dshapes(tmp_path):
         del file["images"]
     with pytest.raises(ValueError, match="lacks 'images'"):
         fetch_3dshapes(data_home=tmp_path, subset=[0])
+    whole = path.read_bytes()
+    for damaged in (b"", b"no HDF5", whole[:1000], whole[: len(whole) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"3dshapes\.h5 is not a whole HDF5 file"):
+            fetch_3dshapes(data_home=tmp_path, subset=[0])
 
 
 def test_without_h5py_the_error_says_so(tmp_path, monkeypatch):

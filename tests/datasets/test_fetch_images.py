@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,29 @@ def test_a_damaged_cifar10_is_refused(made_files, tmp_path):
     path.write_bytes(path.read_bytes()[:20_000])
     with pytest.raises(ValueError, match=r"not a whole tar\.gz"):
         small(fetch_cifar10, tmp_path)
+
+
+def test_no_flipped_bit_of_cifar10_changes_an_image(made_files, tmp_path):
+    batches = [made_files.colours(1, seed) for seed in range(6)]
+    path = tmp_path / "cifar-10-python.tar.gz"
+    made_files.write_cifar10(path, batches)
+    whole, expected = path.read_bytes(), small(fetch_cifar10, tmp_path, dtype="uint8")
+    # A header of ten bytes and the name of the tar file, of which some say nothing.
+    start = whole.index(b"\x00", 10) + 1
+    rng = np.random.default_rng(0)
+    for at in [*range(start), *rng.integers(start, len(whole), 60), *range(-8, 0)]:
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        if 0 <= at < start:
+            with suppress(ValueError):
+                got = small(fetch_cifar10, tmp_path, dtype="uint8")
+                np.testing.assert_array_equal(got.data, expected.data)
+        else:
+            with pytest.raises(ValueError, match="cifar-10-python"):
+                small(fetch_cifar10, tmp_path)
+        with pytest.raises(ValueError, match="md5 checksum"):
+            fetch_cifar10(data_home=tmp_path, verify="checksum")
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])

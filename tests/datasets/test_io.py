@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import time
 import urllib.request
 from email.message import Message
 
@@ -54,15 +56,42 @@ def test_finds_what_is_there_without_the_network(tmp_path, place):
     (home / "rows").mkdir(parents=True)
     (home / place).write_bytes(CONTENT)
     file = RemoteFile("rows.bin", checksum=MD5)
-    found = obtain(file, home, "rows", download=False, verify_checksum=True)
+    found = obtain(file, home, "rows", download=False, verify="checksum")
     assert found == home / place
 
 
 def test_a_download_with_the_wrong_checksum_leaves_nothing(tmp_path, published):
     file = RemoteFile("rows.bin", published.urls, "md5:" + "0" * 32)
-    with pytest.raises(ValueError, match="damaged or another version"):
+    with pytest.raises(OSError, match="could not be downloaded") as caught:
         obtain(file, tmp_path / "home", "rows", download=True)
+    assert f"{MD5[4:]} instead of the published {'0' * 32}" in str(caught.value)
     assert everything_under(tmp_path / "home") == []
+
+
+def test_a_wrong_checksum_is_no_reason_not_to_try_the_next_address(tmp_path, published):
+    (tmp_path / "altered.bin").write_bytes(b"some other rows")
+    altered = (tmp_path / "altered.bin").as_uri()
+    file = RemoteFile("rows.bin", (altered, *published.urls), MD5)
+    path = obtain(file, tmp_path / "home", "rows", download=True)
+    assert path.read_bytes() == CONTENT
+    missing = (tmp_path / "nowhere.bin").as_uri()
+    file = RemoteFile("rows.bin", (altered, missing), MD5)
+    with pytest.raises(OSError, match=f"{altered}: .* md5 checksum .*; {missing}: "):
+        obtain(file, tmp_path / "home2", "rows", download=True)
+    assert everything_under(tmp_path / "home2") == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_files_get_the_permissions_that_new_files_have(
+    tmp_path, published, umask, mode
+):
+    before = os.umask(umask)
+    try:
+        path = obtain(published, tmp_path / "home", "rows", download=True)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
 
 
 def test_a_download_that_breaks_off_leaves_nothing(tmp_path, published, monkeypatch):
@@ -104,9 +133,7 @@ def test_without_network_the_error_says_which_file_goes_where(tmp_path):
 def test_a_checksum_that_nobody_knows_cannot_be_verified(tmp_path):
     (tmp_path / "rows.bin").write_bytes(CONTENT)
     with pytest.raises(ValueError, match=r"No checksum of rows\.bin"):
-        obtain(
-            RemoteFile("rows.bin"), tmp_path, "", download=False, verify_checksum=True
-        )
+        obtain(RemoteFile("rows.bin"), tmp_path, "", download=False, verify="checksum")
 
 
 def test_whole_file_keeps_the_old_one_if_the_block_fails(tmp_path):
@@ -122,3 +149,19 @@ def test_whole_file_keeps_the_old_one_if_the_block_fails(tmp_path):
         interrupted()
     assert target.read_bytes() == b"old"
     assert everything_under(tmp_path) == ["rows.bin"]
+
+
+def test_what_a_killed_process_left_goes_after_a_day(tmp_path):
+    old, young, other = (
+        tmp_path / name
+        for name in (".rows.bin.a.part", ".rows.bin.b.part", ".else.bin.a.part")
+    )
+    for partial in (old, young, other):
+        partial.write_bytes(b"half")
+    day_ago = time.time() - 25 * 3600
+    for partial in (old, other):
+        os.utime(partial, (day_ago, day_ago))
+    with whole_file(tmp_path / "rows.bin") as partial:
+        partial.write_bytes(CONTENT)
+    left = [".else.bin.a.part", ".rows.bin.b.part", "rows.bin"]
+    assert everything_under(tmp_path) == left

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import PolynomialFeatures
 
 from sklearn_ardvae.datasets import (
     make_gaussian_bumps,
@@ -146,6 +147,109 @@ def test_curved_manifolds_span_more_than_their_dimension(kind, n, spans):
     assert local_dimension(manifold.data) == n
 
 
+# Each with the most dimensions that it spans with n latents.
+RANDOM_MAPS = {
+    "network": lambda n: 128,
+    "shallow_relu_network": lambda n: 100,
+    "tanh_network": lambda n: 64,
+    "shallow_tanh_network": lambda n: 64,
+    "random_sines": lambda n: 200,
+    "mixed_sines": lambda n: 64,
+    "quadratic": lambda n: n * (n + 3) // 2,
+}
+
+
+@pytest.mark.parametrize("kind", RANDOM_MAPS)
+@pytest.mark.parametrize("n", [2, 3])
+def test_random_maps_have_their_dimension(kind, n):
+    manifold = make_manifold(
+        kind, 12_000, n_dimensions=n, n_features=20, random_state=0
+    )
+    assert manifold.n_true == n
+    assert manifold.factors.shape == (12_000, n)
+    # Of unit variance, uniform in a cube of edge 2 sqrt(3) or normal, or of variance
+    # 1/3 for the cube of edge 2. Standard errors: 0.009, 0.013.
+    variance = 1 / 3 if kind == "shallow_tanh_network" else 1.0
+    np.testing.assert_allclose(manifold.factors.mean(0), 0.0, atol=0.05)
+    np.testing.assert_allclose(
+        np.cov(manifold.factors.T), variance * np.eye(n), atol=0.065
+    )
+    assert local_dimension(manifold.data) == n
+
+
+@pytest.mark.parametrize("kind", RANDOM_MAPS)
+def test_random_maps_span_no_more_than_they_say(kind):
+    # With 20 latents nothing is so smooth that what it spans is lost in rounding.
+    manifold = make_manifold(
+        kind, 1000, n_dimensions=20, n_features=200, random_state=0
+    )
+    assert rank(manifold.data) == manifold.n_linear == min(RANDOM_MAPS[kind](20), 200)
+    narrow = make_manifold(kind, 400, n_dimensions=8, n_features=30, random_state=0)
+    assert rank(narrow.data) == narrow.n_linear == 30
+
+
+def unexplained(z, x, degree):
+    """Root of the mean square of what no polynomial in the latents explains."""
+    monomials = PolynomialFeatures(degree).fit_transform(z)
+    left = x - monomials @ np.linalg.lstsq(monomials, x, rcond=None)[0]
+    return np.sqrt(np.square(left).mean())
+
+
+def test_quadratic_is_quadratic_in_its_latents():
+    manifold = make_manifold("quadratic", 2000, n_dimensions=5, random_state=0)
+    z, x = manifold.factors, manifold.data.astype(float)
+    # Data of unit variance, rounded to 24 bits.
+    assert unexplained(z, x, 2) < 1e-6
+    assert unexplained(z, x, 1) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    # Sines are entire; the poles of tanh lie at pi / 2 i over the weights, and slow
+    # the polynomials down.
+    [
+        ("random_sines", 1e-6),
+        ("mixed_sines", 1e-6),
+        ("shallow_tanh_network", 1e-4),
+        ("tanh_network", 1e-3),
+    ],
+)
+def test_smooth_maps_of_one_latent_are_nearly_polynomials(kind, error):
+    manifold = make_manifold(kind, 4000, n_dimensions=1, n_features=30, random_state=0)
+    z, x = manifold.factors[:, 0], manifold.data.astype(float)
+    z = z / np.abs(z).max()
+    basis = np.polynomial.chebyshev.chebvander(z, 40)
+    solved = np.linalg.lstsq(basis, x, rcond=None)[0]
+    assert np.sqrt(np.square(x - basis @ solved).mean()) < error
+    if kind == "tanh_network":  # no biases: an odd function, but for the mean
+        even, odd = np.abs(solved[2::2]).max(), np.abs(solved[1::2]).max()
+        assert even < 1e-3 * odd
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_kinks"), [("network", 1), ("shallow_relu_network", 100)]
+)
+def test_rectifiers_of_one_latent_are_straight_between_kinks(kind, n_kinks):
+    manifold = make_manifold(kind, 4000, n_dimensions=1, n_features=30, random_state=0)
+    order = manifold.factors[:, 0].argsort()
+    z, x = manifold.factors[order], manifold.data[order].astype(float)
+    gaps = np.diff(z, axis=0)
+    wide = gaps[:, 0] > 1e-4  # or rounding changes a slope by more than 1e-2
+    slopes = (np.diff(x, axis=0) / gaps)[wide]
+    turns = (np.abs(np.diff(slopes, axis=0)) > 1e-2).any(1).sum()
+    assert wide.sum() > 3000
+    # A kink between two rows changes two slopes.
+    assert n_kinks / 2 < turns <= 2 * n_kinks
+
+
+@pytest.mark.parametrize("kind", ["linear", "sphere", "torus", *RANDOM_MAPS])
+@pytest.mark.parametrize("width", [24, 90])
+def test_manifolds_have_unit_variance_around_their_mean(kind, width):
+    data = make_manifold(kind, 500, n_features=width, random_state=0).data.astype(float)
+    assert data.var(0).mean() == pytest.approx(1.0, abs=1e-5)
+    np.testing.assert_allclose(data.mean(0), 0.0, atol=1e-5)
+
+
 def test_sphere_and_torus_lie_where_they_should():
     sphere = make_manifold("sphere", 2000, n_dimensions=4, random_state=0)
     data = sphere.data.astype(float)
@@ -241,7 +345,7 @@ def test_noise_is_relative_to_the_data(make, noise):
 
 def test_repeatable_and_apart_from_the_global_generator():
     before = np.random.get_state()[1].copy()
-    for kind in ("linear", "network", "swiss_roll", "sphere", "torus"):
+    for kind in ("linear", "swiss_roll", "sphere", "torus", *RANDOM_MAPS):
         one, two, other = (
             make_manifold(kind, 50, n_dimensions=2, random_state=seed)
             for seed in (0, 0, 1)
@@ -254,6 +358,46 @@ def test_repeatable_and_apart_from_the_global_generator():
         np.testing.assert_array_equal(data, one.data)
         np.testing.assert_array_equal(factors, one.factors)
     np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+@pytest.mark.parametrize(
+    ("data", "start", "end"),
+    [
+        (
+            lambda: make_network_manifold(5, n_dimensions=3, noise=0.1, random_state=0),
+            (-0.9461254, 0.5961691),
+            (-0.5693681, -0.3531160),
+        ),
+        (
+            lambda: make_manifold(
+                ("network", "sphere"),
+                5,
+                n_dimensions=2,
+                n_features=20,
+                noise=0.1,
+                random_state=0,
+            ),
+            (-0.6006457, 1.1276826),
+            (0.3208880, -1.3035704),
+        ),
+        (
+            lambda: make_manifold(
+                ("swiss_roll", "torus"),
+                5,
+                n_dimensions=2,
+                n_features=20,
+                random_state=0,
+            ),
+            (1.5520281, 0.5946066),
+            (-1.5537173, -1.0556021),
+        ),
+    ],
+)
+def test_a_seed_gives_the_same_data_in_every_release(data, start, end):
+    rows = data().data
+    # Of sums in other orders: about 1e-6.
+    np.testing.assert_allclose(rows[0, :2], start, atol=1e-5)
+    np.testing.assert_allclose(rows[-1, -2:], end, atol=1e-5)
 
 
 @pytest.mark.parametrize(

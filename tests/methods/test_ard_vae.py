@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from manifolds import make_manifold
 from scipy import stats
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
@@ -13,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sklearn_ardvae import ARDVAE
+from sklearn_ardvae.datasets import make_manifold
 from sklearn_ardvae.methods.ard_vae import ARDVAEModule
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
 from sklearn_ardvae.nn.module import EpochStart, HeldOut, Networks
@@ -225,11 +225,11 @@ class TestLinear:
 
 
 class TestCounts:
-    @pytest.mark.parametrize(
-        ("kind", "n"), [("leaky_relu_network", 4), ("random_sines", 3)]
-    )
+    @pytest.mark.parametrize(("kind", "n"), [("network", 4), ("random_sines", 3)])
     def test_known_dimensions_are_found_by_default(self, kind, n):
-        x = make_manifold(kind, n, d=40, n_rows=3000, noise=0.1, seed=1)
+        x = make_manifold(
+            kind, 3000, n_dimensions=n, n_features=40, noise=0.1, random_state=1
+        ).data
         model = ARDVAE(16, beta=0.2, random_state=0).fit(x)
         assert model.n_active_components_ == n
 
@@ -237,13 +237,20 @@ class TestCounts:
     @pytest.mark.parametrize("n_components", [32, 64])
     @pytest.mark.parametrize("n", [8, 16])
     def test_random_networks_of_the_issue(self, n, n_components):
-        x = make_manifold("leaky_relu_network", n, d=128, n_rows=20_000, seed=n)
+        x = make_manifold("network", 20_000, n_dimensions=n, random_state=n).data
         model = ARDVAE(n_components, beta=0.3, random_state=0).fit(x)
         assert model.n_active_components_ == n
 
     @pytest.mark.slow
     def test_the_evidence_chooses_beta(self):
-        x = make_manifold("shallow_tanh_network", 5, d=60, n_rows=4000, noise=0.3)
+        x = make_manifold(
+            "shallow_tanh_network",
+            4000,
+            n_dimensions=5,
+            n_features=60,
+            noise=0.3,
+            random_state=0,
+        ).data
         search = GridSearchCV(
             ARDVAE(16, random_state=0), {"beta": [0.01, 0.2, 5.0]}, cv=2
         ).fit(x)

@@ -147,8 +147,8 @@ def test_axes_that_the_decoder_ignores_are_not_active():
         ({"variance": [1.0]}, "variance must hold 4 finite numbers"),
         ({"variance": [1.0, 1.0, 1.0, -1.0]}, "variance must hold 4 finite numbers"),
         ({"codes": [[0.0, np.nan, 0, 0]]}, "codes contains NaN"),
-        ({"codes": np.zeros((5, 3))}, "forward-mode differentiation"),
-        ({"decoder": lambda z: "no"}, "forward-mode differentiation"),
+        ({"codes": np.zeros((5, 3))}, "twofold differentiation"),
+        ({"decoder": lambda z: "no"}, "twofold differentiation"),
     ],
 )
 def test_bad_arguments_are_named(decoder, arguments, message):

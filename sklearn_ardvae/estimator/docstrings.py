@@ -82,6 +82,10 @@ warm_start : bool, default=False
 output_components : {"active", "all"}, default="active"
     What `transform` returns: the active components, most relevant first, or all
     `n_components` in their own order.
+on_interrupt : {"keep", "raise"}, default="keep"
+    What happens after Ctrl-C in `fit`, which keeps the best weights so far: a warning,
+    or KeyboardInterrupt, so that a search ends with it instead of going on to the next
+    candidate.
 skorch_params : dict, default=None
     Passed to ``skorch.NeuralNet`` last, for example
     ``{"optimizer__weight_decay": 1e-4}`` or ``{"compile": True}``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from ..nn.module import AutoencoderModule
 from ..nn.variational import VariationalModule
 from ..randomness import derived_generator, draw_seed
 from ..training.devices import resolve_device
+from ..training.environment import environment
 from ..training.inference import evidence, in_batches
 from .validation import as_tensor, check_codes, validate_rows
 
@@ -63,7 +65,7 @@ class FittedAutoencoderMixin(TransformerMixin):
             Posterior means where there is a posterior: of the active components,
             most relevant first, or of all if ``output_components="all"``.
         """
-        return self._encode(self._rows(X))
+        return _host(self._encode(self._rows(X)))
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the mean of the data given codes.
@@ -82,10 +84,10 @@ class FittedAutoencoderMixin(TransformerMixin):
         check_is_fitted(self)
         out, active = self._columns_out, self.active_components_
         n_all = len(self.relevance_)
-        codes = check_codes(self, X, {len(active), n_all})
-        if codes.shape[1] == len(out):
-            return self._decode(codes, out)
-        return self._decode(codes, active if len(out) == n_all else np.arange(n_all))
+        codes = check_codes(self, X, {len(active), n_all}, self._precision(X))
+        if codes.shape[1] != len(out):
+            out = active if len(out) == n_all else np.arange(n_all)
+        return _host(self._decode(as_tensor(codes, self._device), out))
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return ``inverse_transform(transform(X))``.
@@ -100,7 +102,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         ndarray of shape (n_samples, n_features)
             Reconstructions from what `transform` returns.
         """
-        return self._decode(self._encode(self._rows(X)), self._columns_out)
+        codes = self._encode(self._rows(X)).float()
+        return _host(self._decode(codes, self._columns_out))
 
     @property
     def _columns_out(self) -> NDArray[np.intp]:
@@ -121,21 +124,39 @@ class FittedAutoencoderMixin(TransformerMixin):
         self.device_ = str(resolve_device(device))
         self._module.to(self.device_)
 
+    def _precision(self, X: Any) -> type[np.floating]:
+        """Return what X is computed in: float64 if it is that, and on the CPU.
+
+        Other devices have no float64, or a slow one.
+        """
+        is_double = str(getattr(X, "dtype", "")).removeprefix("torch.") == "float64"
+        return np.float64 if is_double and self._device.type == "cpu" else np.float32
+
     def _rows(self, X: ArrayLike) -> Tensor:
         """Return checked rows where the module is."""
         check_is_fitted(self)
-        return as_tensor(validate_rows(self, X, reset=False), self._device)
+        rows = validate_rows(self, X, reset=False, dtype=self._precision(X))
+        return as_tensor(rows, self._device)
 
-    def _encode(self, x: Tensor) -> NDArray[np.float32]:
-        codes = in_batches(self._module.encode, x)
-        return codes.cpu().numpy()[:, self._columns_out]
+    def _encode(self, x: Tensor) -> Tensor:
+        """Return the codes of the components that `transform` returns."""
+        columns = torch.as_tensor(self._columns_out, device=x.device)
+        return in_batches(self._module, lambda m, rows: m.encode(rows)[:, columns], x)
 
-    def _decode(self, codes: NDArray, columns: NDArray) -> NDArray[np.float32]:
+    def _decode(self, codes: Tensor, columns: NDArray) -> Tensor:
         """Decode codes of some components, the others at their training mean."""
-        filled = np.tile(self._code_mean.astype(np.float32), (len(codes), 1))
-        filled[:, columns] = codes
-        z = torch.from_numpy(filled).to(self._device)
-        return in_batches(self._module.decode, z).cpu().numpy()
+        whole = self._completion(codes, columns)
+        return in_batches(self._module, lambda m, z: m.decode(whole(z)), codes)
+
+    def _completion(self, like: Tensor, columns: NDArray) -> Callable[[Tensor], Tensor]:
+        """Return what makes codes of all components from those of `columns`."""
+        means = torch.from_numpy(self._code_mean).to(like)
+        places = torch.as_tensor(columns, device=like.device)
+
+        def whole(codes: Tensor) -> Tensor:
+            return means.repeat(len(codes), 1).index_copy(1, places, codes)
+
+        return whole
 
     # --- scores and samples -----------------------------------------------------
 
@@ -162,12 +183,19 @@ class FittedAutoencoderMixin(TransformerMixin):
         ndarray of shape (n_samples,)
             Scores; the same sample has the same score in any company.
         """
-        x = self._rows(X)
+        x, columns = self._rows(X), self._columns_out
         if isinstance(self._module, VariationalModule):
-            bounds = evidence(self._module, x, self.noise_variance_, self._seed)
-            return bounds.cpu().numpy()
-        reconstructed = self._decode(self._encode(x), self._columns_out)
-        return -np.square(reconstructed - x.cpu().numpy()).mean(axis=1)
+            axes = self.active_components_.tolist()
+            noise = self.noise_variance_
+            return _host(evidence(self._module, x, noise, self._seed, axes))
+        whole = self._completion(x, columns)
+        places = torch.as_tensor(columns, device=x.device)
+
+        def score(module: AutoencoderModule, rows: Tensor) -> Tensor:
+            reconstructed = module.decode(whole(module.encode(rows)[:, places]))
+            return -(reconstructed - rows).square().mean(1)
+
+        return _host(in_batches(self._module, score, x))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean of `score_samples`, for model selection.
@@ -230,19 +258,25 @@ class FittedAutoencoderMixin(TransformerMixin):
         columns = self._columns_out
         if isinstance(density, str) and density == "prior":
             generator = derived_generator(seed, device=self._device)
-            with torch.no_grad():
+            with environment(self._module, n_samples), torch.no_grad():
                 z = self._module.draw_prior(n_samples, generator)
-            return self._decode(z.cpu().numpy()[:, columns], columns)
+            return _host(self._decode(z[:, torch.as_tensor(columns)], columns))
         if isinstance(density, str) and density == "gaussian":
             mean = torch.from_numpy(self._code_mean[columns])
             covariance = self._code_covariance[np.ix_(columns, columns)]
             root = covariance_root(torch.from_numpy(covariance))
             z = draw_gaussian(mean, root, n_samples, derived_generator(seed))
-            return self._decode(z.numpy(), columns)
+            return _host(self._decode(z.to(self._device, torch.float32), columns))
         codes = std = None
         if X is not None:
             x = self._rows(X)
-            codes = self._encode(x)
-            std = in_batches(self._module.code_std, x).cpu().numpy()[:, columns]
+            codes = _host(self._encode(x))
+            std = in_batches(self._module, lambda m, rows: m.code_std(rows), x)
+            std = _host(std)[:, columns]
         z = draw_from_density(density, n_samples, seed, codes, std)
         return self.inverse_transform(z)
+
+
+def _host(x: Tensor) -> NDArray[np.float32]:
+    """Return what users get: an array of float32."""
+    return x.float().cpu().numpy()

@@ -200,5 +200,6 @@ class AutoencoderParameters(TrainingParameters):
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     warm_start: bool = False
     output_components: Literal["active", "all"] = "active"
+    on_interrupt: Literal["keep", "raise"] = "keep"
     skorch_params: dict[str, Any] | None = None
     callbacks: list | None = None

@@ -19,8 +19,14 @@ __all__ = ["as_tensor", "check_codes", "check_range", "validate_rows", "warn_of_
 _LARGE_SCALE = 30.0
 
 
-def validate_rows(estimator: BaseEstimator, X, *, reset: bool) -> np.ndarray | Tensor:
-    """Return X as float32 rows, checked against what `estimator` was fitted on.
+def validate_rows(
+    estimator: BaseEstimator,
+    X,
+    *,
+    reset: bool,
+    dtype: type[np.floating] = np.float32,
+) -> np.ndarray | Tensor:
+    """Return X as rows of floats, checked against what `estimator` was fitted on.
 
     Parameters
     ----------
@@ -30,6 +36,8 @@ def validate_rows(estimator: BaseEstimator, X, *, reset: bool) -> np.ndarray | T
         Arrays, data frames, or a tensor, which keeps its device.
     reset : bool
         Whether to set ``n_features_in_`` and ``feature_names_in_``.
+    dtype : type
+        Of the rows.
 
     Raises
     ------
@@ -52,12 +60,14 @@ def validate_rows(estimator: BaseEstimator, X, *, reset: bool) -> np.ndarray | T
         X = X.reshape(len(X), math.prod(shape))
     min_samples = 2 if reset else 1
     if isinstance(X, Tensor):
-        X = _validate_tensor(estimator, X, reset=reset, min_samples=min_samples)
+        X = _validate_tensor(
+            estimator, X, reset=reset, dtype=dtype, min_samples=min_samples
+        )
     else:
         X = validate_data(
             estimator,
             X,
-            dtype=np.float32,
+            dtype=dtype,
             order="C",
             ensure_min_samples=min_samples,
             reset=reset,
@@ -72,7 +82,12 @@ def validate_rows(estimator: BaseEstimator, X, *, reset: bool) -> np.ndarray | T
 
 
 def _validate_tensor(
-    estimator: BaseEstimator, X: Tensor, *, reset: bool, min_samples: int
+    estimator: BaseEstimator,
+    X: Tensor,
+    *,
+    reset: bool,
+    dtype: type[np.floating],
+    min_samples: int,
 ) -> Tensor:
     name = type(estimator).__name__
     if X.ndim != 2:
@@ -87,7 +102,7 @@ def _validate_tensor(
         )
     if X.is_complex():
         raise ValueError(f"Complex data not supported: X has dtype {X.dtype}.")
-    X = X.detach().to(torch.float32)
+    X = X.detach().to(getattr(torch, np.dtype(dtype).name))
     if not X.isfinite().all():
         raise ValueError(f"Input X contains NaN or infinity; {name} takes neither.")
     validate_data(estimator, X, skip_check_array=True, reset=reset)
@@ -102,14 +117,16 @@ def as_tensor(X: np.ndarray | Tensor, device: torch.device) -> Tensor:
     return torch.from_numpy(X if X.flags.writeable else X.copy()).to(device)
 
 
-def check_codes(estimator: BaseEstimator, X, widths: set[int]) -> np.ndarray | Tensor:
-    """Return codes as float32 rows of one of `widths`."""
+def check_codes(
+    estimator: BaseEstimator, X, widths: set[int], dtype: type[np.floating]
+) -> np.ndarray:
+    """Return codes as rows of floats, of one of `widths`."""
     if isinstance(X, Tensor):
-        X = X.detach().to("cpu", torch.float32).numpy()
+        X = X.detach().cpu().numpy()
     min_features = 0 if 0 in widths else 1
     X = check_array(
         X,
-        dtype=np.float32,
+        dtype=dtype,
         order="C",
         estimator=estimator,
         input_name="X",
@@ -147,7 +164,7 @@ def check_range(x: Tensor, likelihood: str, decoder: nn.Module) -> None:
 
 def warn_of_scale(x: Tensor) -> None:
     """Warn about data that the defaults are not meant for."""
-    scale = (x - x.mean(0)).square().mean().sqrt().item()
+    scale = x.var(0, correction=0).mean().sqrt().item()
     if scale > _LARGE_SCALE:
         warnings.warn(
             f"The features of X have a standard deviation of {scale:.3g} on average. "

@@ -110,7 +110,7 @@ class ARDVAEModule(VariationalModule):
         log_prior = student_t_log_density(z, 2 * self.prior_shape, self.prior_variance)
         return -(normal_entropy(q.log_variance) + log_prior).sum(1)
 
-    def component_variance(self, codes: Tensor) -> Tensor:
+    def component_variance(self, of_codes: Tensor) -> Tensor:
         return self.prior_variance
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:

@@ -69,7 +69,8 @@ def build_networks(
     else:
         pair = ARCHITECTURES[architecture](ends)
     check_widths(pair, ends)
-    return Networks(*pair, likelihood, n_components, ends.n_features)
+    named = isinstance(architecture, str) and isinstance(activation, str)
+    return Networks(*pair, likelihood, n_components, ends.n_features, foreign=not named)
 
 
 def check_layer_sizes(sizes: ArrayLike, name: str = "hidden_layer_sizes") -> list[int]:

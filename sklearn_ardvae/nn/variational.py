@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -55,10 +56,13 @@ class VariationalModule(AutoencoderModule):
         return self.standard_normal(n_rows, generator)
 
     def draw_score_noise(
-        self, n_draws: int, generator: torch.Generator
+        self, n_draws: int, generator: torch.Generator, axes: Sequence[int] = ()
     ) -> list[Tensor]:
-        """Draw noise of one row, several times, that serves every row of a score."""
-        return antithetic(self.draw_noise(n_draws // 2, generator))
+        """Draw noise of one row, several times, that serves every row of a score.
+
+        The dependence between `axes`, the most relevant first, is integrated exactly.
+        """
+        return antithetic(self.draw_noise(n_draws // 2, generator), axes)
 
     # --- the loss -----------------------------------------------------------------
 

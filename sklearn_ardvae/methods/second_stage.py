@@ -127,14 +127,6 @@ class SecondStageModule(VAEModule):
         """Draw noise for z, then for u, shape (n_rows, 2 * n_components)."""
         return self.standard_normal(n_rows, generator, width=2 * self.n_components)
 
-    def draw_score_noise(
-        self, n_draws: int, generator: torch.Generator, axes: Sequence[int] = ()
-    ) -> list[Tensor]:
-        """Draw noise for u alone: a code that is scored is given."""
-        for_u = [self.n_components + axis for axis in axes]
-        both = super().draw_score_noise(n_draws, generator, for_u)
-        return [noise.chunk(2, 1)[1] for noise in both]
-
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
         (mean, std), (for_z, for_u) = x.chunk(2, 1), noise.chunk(2, 1)
         z = torch.addcmul(mean, std, for_z)

@@ -52,7 +52,8 @@ class VariationalModule(AutoencoderModule):
     def code_std(self, x: Tensor) -> Tensor:
         return self.posterior(x).std
 
-    def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
+    def posterior_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        """Draw what a draw of q is made from, by ``q.sample``."""
         return self.standard_normal(n_rows, generator)
 
     def draw_score_noise(
@@ -62,9 +63,12 @@ class VariationalModule(AutoencoderModule):
 
         The dependence between `axes`, the most relevant first, is integrated exactly.
         """
-        return antithetic(self.draw_noise(n_draws // 2, generator), axes)
+        return antithetic(self.posterior_noise(n_draws // 2, generator), axes)
 
     # --- the loss -----------------------------------------------------------------
+
+    def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        return self.posterior_noise(n_rows, generator)
 
     def kl(self, q: Posterior, z: Tensor) -> Tensor:
         """Return the divergence from the prior of each row, shape (n_rows,)."""

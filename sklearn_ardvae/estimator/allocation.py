@@ -11,17 +11,28 @@ from torch.overrides import TorchFunctionMode
 
 __all__ = ["AllocationLimit"]
 
-# What makes tensors of a size that its arguments say.
-_FACTORIES = {
-    getattr(owner, name)
-    for owner, names in (
-        (
-            torch,
-            "arange empty eye full linspace ones rand randint randn randperm zeros",
-        ),
-        (Tensor, "new_empty new_full new_ones new_zeros"),
-    )
-    for name in names.split()
+# What makes tensors of a size that its arguments say, and what makes one of the same
+# size without any numbers.
+_FACTORIES: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
+    **{
+        function: function
+        for function in (
+            torch.arange,
+            torch.empty,
+            torch.eye,
+            torch.full,
+            torch.linspace,
+            torch.ones,
+            torch.zeros,
+            Tensor.new_empty,
+            Tensor.new_full,
+            Tensor.new_ones,
+            Tensor.new_zeros,
+        )
+    },
+    torch.rand: torch.empty,
+    torch.randn: torch.empty,
+    torch.randperm: torch.empty,
 }
 
 
@@ -52,10 +63,10 @@ class AllocationLimit(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func in _FACTORIES:
-            # Sizes are found on the device that holds no numbers.
-            like = {k: v for k, v in kwargs.items() if k != "generator"}
+            options = {k: v for k, v in kwargs.items() if k != "generator"}
+            empty = _FACTORIES[func](*args, **(options | {"device": "meta"}))
             self.n_tensors -= 1
-            self.n_elements -= func(*args, **(like | {"device": "meta"})).numel()
+            self.n_elements -= empty.numel()
             if self.n_tensors < 0 or self.n_elements < 0:
                 raise ValueError("its networks would be larger than what is stored.")
         return func(*args, **kwargs)

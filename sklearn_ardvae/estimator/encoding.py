@@ -86,7 +86,7 @@ def encoded(value: Any, name: str, arrays: Arrays) -> Any:
         items = value.ravel().tolist()
         if value.dtype == object and all(type(item) in _SCALARS for item in items):
             items = [encoded(item, name, arrays) for item in items]
-            return {"objects": [list(value.shape), items]}
+            return {"objects": {"shape": list(value.shape), "items": items}}
         raise NotEncodableError(f"an array of dtype {value.dtype}")
     if kind is torch.device:
         return {"device": str(value)}
@@ -132,11 +132,12 @@ def decoded(value: Any, arrays: Arrays) -> Any:
     if not isinstance(value, dict):
         return value
     if len(value) != 1 or (kind := next(iter(value))) not in _DECODERS:
-        raise ValueError(f"a value with the keys {list(value)[:5]} has no meaning.")
+        raise ValueError(f"has a value with the keys {list(value)[:5]}: none is known.")
     try:
         return _DECODERS[kind](value[kind], arrays)
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-        raise ValueError(f"a value of kind {kind!r} is malformed: {error}.") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise ValueError(f"has a malformed {kind!r} ({problem}).") from error
 
 
 def _list(value: Any) -> list[Any]:
@@ -157,15 +158,27 @@ def _float(text: str, _: Arrays) -> float:
 
 
 def _dict(items: list[list[Any]], arrays: Arrays) -> dict[Any, Any]:
-    return {key: decoded(value, arrays) for key, value in _list(items)}
+    pairs = [_list(item) for item in _list(items)]
+    if any(len(pair) != 2 for pair in pairs):
+        raise TypeError("keys and values are no pairs")
+    return {key: decoded(value, arrays) for key, value in pairs}
 
 
-def _objects(content: list[Any], _: Arrays) -> NDArray[np.object_]:
-    shape, items = _list(content)
+def _device(name: str, _: Arrays) -> torch.device:
+    if not isinstance(name, str):  # numbers mean devices, too
+        raise TypeError(f"{name!r:.50} is no name")
+    return torch.device(name)
+
+
+def _objects(content: dict[str, Any], _: Arrays) -> NDArray[np.object_]:
+    shape, items = _list(content["shape"]), _list(content["items"])
     if not all(type(n) is int and n >= 0 for n in shape):
         raise TypeError(f"{shape!r:.50} is no shape")
+    if math.prod(shape) != len(items):
+        raise TypeError(f"shape {shape!r:.50} has not {len(items)} items")
     array = np.empty(len(items), dtype=object)
-    array[:] = [decoded(item, {}) for item in _list(items)]
+    for i, item in enumerate(items):
+        array[i] = decoded(item, {})
     return array.reshape(shape)
 
 
@@ -173,10 +186,10 @@ _DECODERS: dict[str, Callable[[Any, Arrays], Any]] = {
     "float": _float,
     "numbers": lambda name, arrays: _array(name, arrays, 1).tolist(),
     "tuple": lambda items, arrays: tuple(decoded(v, arrays) for v in _list(items)),
-    "dict": lambda content, arrays: _dict([*content.items()], arrays),
+    "dict": lambda content, arrays: _dict([[*v] for v in content.items()], arrays),
     "items": _dict,
     "scalar": lambda name, arrays: _array(name, arrays, 0)[()],
     "array": _array,
     "objects": _objects,
-    "device": lambda name, _: torch.device(name),
+    "device": _device,
 }

@@ -16,7 +16,7 @@ import torch
 from .encoding import Arrays, NotEncodableError, decoded, encoded
 from .saved_model import SavedModel
 
-__all__ = ["from_header", "to_header"]
+__all__ = ["from_header", "is_missing", "to_header"]
 
 _PACKAGE = __name__.partition(".")[0]
 _KEYS = {
@@ -54,7 +54,7 @@ def to_header(model: SavedModel) -> tuple[dict[str, Any], Arrays]:
             for name, value in getattr(model, group).items()
         }
     for name, value in header["attributes"].items():
-        if _is_missing(value):
+        if is_missing(value):
             raise ValueError(
                 f"The attribute {name} holds {value['missing']}, which cannot be saved."
                 " Delete it, or make it of numbers, strings and arrays of numbers."
@@ -73,7 +73,8 @@ def _encoded(value: Any, name: str, arrays: Arrays) -> Any:
     return result
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether JSON stands for a value that could not be saved."""
     return isinstance(value, dict) and value.keys() == {"missing"}
 
 
@@ -99,9 +100,8 @@ def from_header(header: dict[str, Any], arrays: Arrays) -> SavedModel:
     if not (isinstance(names, list) and [type(name) for name in names] == [str, str]):
         raise ValueError("does not name the class of its model.")
     versions = header["versions"]
-    if not isinstance(versions, dict) or not _VERSION.fullmatch(
-        str(versions.get(_PACKAGE))
-    ):
+    version = versions.get(_PACKAGE) if isinstance(versions, dict) else None
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise ValueError(f"does not say which version of {_PACKAGE} it is of.")
     params, missing_params = _decoded_group(header["params"], arrays)
     built_from, missing_built_from = _decoded_group(header["built_from"], arrays)
@@ -109,7 +109,7 @@ def from_header(header: dict[str, Any], arrays: Arrays) -> SavedModel:
     if missing_attributes:
         raise ValueError(f"lacks the attributes {sorted(missing_attributes)[:5]}.")
     states = header["optimizers"]
-    states = None if _is_missing(states) else decoded(states, arrays)
+    states = None if is_missing(states) else decoded(states, arrays)
     weights = {
         name.removeprefix(_WEIGHT): arrays.pop(name)
         for name in list(arrays)
@@ -127,7 +127,7 @@ def from_header(header: dict[str, Any], arrays: Arrays) -> SavedModel:
         optimizer_states=states,
         missing_params=missing_params,
         missing_built_from=missing_built_from,
-        version=versions[_PACKAGE],
+        version=version,
     )
 
 
@@ -137,6 +137,6 @@ def _decoded_group(
     """Return named values, and what those were that could not be saved."""
     if not isinstance(values, dict):
         raise ValueError("has parameters or attributes without names.")
-    missing = {n: str(v["missing"]) for n, v in values.items() if _is_missing(v)}
+    missing = {n: str(v["missing"]) for n, v in values.items() if is_missing(v)}
     present = {n: decoded(v, arrays) for n, v in values.items() if n not in missing}
     return present, missing

@@ -96,7 +96,7 @@ class PersistenceMixin:
             check_attributes(type(self), params, model.attributes)
             header, arrays = format_2.to_header(model)
             content = pack(header, arrays)
-        if header["optimizers"] is None and model.optimizer_states is not None:
+        if format_2.is_missing(header["optimizers"]):
             warnings.warn(
                 "What the optimisers remember cannot be saved, so that a warm start "
                 "after load begins without it. Use one of torch.optim.",
@@ -256,7 +256,10 @@ def _revived(
         }
     check_attributes(cls, present, attributes)
     twin = _unfitted_twin(cls, built_from, attributes)
-    twin._validate_params()
+    try:
+        twin._validate_params()
+    except ValueError as error:
+        raise ValueError(f"has a parameter of a wrong value: {error}") from error
     spare = _SPARE_ELEMENTS_OF_OWN if "architecture" in params else _SPARE_ELEMENTS
     stored = sum(array.size for array in model.weights.values())
     limit = AllocationLimit(_SPARE_TENSORS + 4 * len(model.weights), spare + 4 * stored)
@@ -267,16 +270,15 @@ def _revived(
         raise ValueError(f"has parameters that build no module: {error}") from error
     check_module(module, model.weights, attributes)
     if model.optimizer_states is not None:
-        own_optimizer = "optimizer" in (built_from.get("skorch_params") or {})
-        check_optimizer_states(
-            model.optimizer_states, module.phases(), is_adam=not own_optimizer
-        )
+        chosen = (built_from.get("skorch_params") or {}).keys()
+        is_adam = chosen.isdisjoint({"optimizer", "optimizer__param_groups"})
+        check_optimizer_states(model.optimizer_states, module.phases(), is_adam=is_adam)
     estimator = cls(**present)
     vars(estimator).update(attributes)
     estimator._built_from = built_from
     try:
         estimator._adopt(module, model.weights, model.optimizer_states)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"has weights that do not fit its module: {error}") from error
     return estimator
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from torch import nn
 
 from ..nn.module import AutoencoderModule, Phase
@@ -47,9 +48,9 @@ def check_attributes(cls: type, params: dict[str, Any], found: dict[str, Any]) -
             raise ValueError(f"has an attribute {name!r}, which {cls.__name__} needs.")
         if not name.isidentifier() or name.startswith("__"):
             raise ValueError(f"has an attribute {name!r:.100}: that is no name of one.")
-    relevance, history = found.get("relevance_"), found.get("history_")
-    n_components = np.size(relevance)
-    n_epochs = len(history.get("train_loss", ())) if isinstance(history, dict) else -1
+    n_components = np.size(found.get("relevance_"))
+    losses = found.get("loss_curve_")
+    n_epochs = len(losses) if isinstance(losses, list) else -1
     n_features = found.get("n_features_in_")
     square = (n_components, n_components)
     active = found.get("active_components_")
@@ -61,8 +62,8 @@ def check_attributes(cls: type, params: dict[str, Any], found: dict[str, Any]) -
         "_code_mean": lambda v: _is_array(v, np.float64, (n_components,)),
         "_code_covariance": lambda v: _is_array(v, np.float64, square),
         "noise_variance_": lambda v: type(v) is float and v > 0.0,
-        "history_": lambda v: n_epochs >= 0 and _is_history(v, n_epochs),
-        "loss_curve_": lambda v: _is_history({"loss": v}, n_epochs),
+        "loss_curve_": lambda v: _is_history({"": v}, n_epochs),
+        "history_": lambda v: _is_history(v, n_epochs),
         "n_iter_": lambda v: _is_count(v) and v == n_epochs,
         "n_features_in_": lambda v: _is_count(v) and v > 0,
         "device_": lambda v: isinstance(v, str),
@@ -84,7 +85,7 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def _is_array(value: Any, dtype: type, shape: tuple[int, ...]) -> bool:
+def _is_array(value: Any, dtype: DTypeLike, shape: tuple[int, ...]) -> bool:
     is_array = isinstance(value, np.ndarray)
     return is_array and value.dtype == dtype and value.shape == shape
 
@@ -96,8 +97,11 @@ def _is_choice(value: Any, n: int) -> bool:
     return bool(np.isin(value, np.arange(n)).all()) and len(set(value)) == len(value)
 
 
-def _is_history(value: dict[str, Any], n_epochs: int) -> bool:
-    return all(isinstance(v, list) and len(v) == n_epochs for v in value.values())
+def _is_history(value: Any, n_epochs: int) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(column, list) and len(column) == n_epochs
+        for column in value.values()
+    )
 
 
 def _is_names(value: Any, n: int) -> bool:
@@ -109,9 +113,9 @@ def check_module(
     weights: dict[str, np.ndarray],
     attributes: dict[str, Any],
 ) -> None:
-    """Raise unless `module` fits the attributes, and its weights have its types.
+    """Raise unless `module` fits the attributes and the weights.
 
-    Their names and shapes are left to ``load_state_dict``.
+    Whether weights are missing or too many is left to ``load_state_dict``.
 
     Parameters
     ----------
@@ -135,8 +139,12 @@ def check_module(
             f"{stated}."
         )
     for name, value in module.state_dict().items():
-        if name in weights and weights[name].dtype != value.numpy().dtype:
-            raise ValueError(f"has weights {name} that are not of {value.dtype}.")
+        like, array = value.detach().numpy(), weights.get(name)
+        if array is not None and not _is_array(array, like.dtype, like.shape):
+            raise ValueError(
+                f"has weights {name} of shape {array.shape} and type {array.dtype}, "
+                f"but parameters for shape {like.shape} and type {like.dtype}."
+            )
 
 
 def check_optimizer_states(
@@ -151,7 +159,8 @@ def check_optimizer_states(
     phases : sequence of Phase
         Of the module.
     is_adam : bool
-        Whether it is known what the optimisers keep.
+        Whether they are of Adam, with the parameters in their order: then it is known
+        what they keep.
 
     Raises
     ------
@@ -164,7 +173,7 @@ def check_optimizer_states(
         if not isinstance(state, dict) or state.keys() != {"state", "param_groups"}:
             raise ValueError(f"has no state of the optimiser of {phase.name!r}.")
         places = range(len(phase.parameters))
-        if not _are_groups(state["param_groups"], places):
+        if not _are_groups(state["param_groups"], places, is_adam=is_adam):
             raise ValueError(f"groups the parameters of {phase.name!r} wrongly.")
         kept = state["state"]
         if not isinstance(kept, dict) or not all(type(i) is int for i in kept):
@@ -179,15 +188,20 @@ def check_optimizer_states(
                 )
 
 
-def _are_groups(groups: Any, places: range) -> bool:
-    """Whether groups of parameters hold each of `places` once."""
+def _are_groups(groups: Any, places: range, *, is_adam: bool) -> bool:
+    """Whether groups of parameters hold each of `places` once, and settings."""
     if not isinstance(groups, list) or not all(isinstance(g, dict) for g in groups):
         return False
-    members = [group.get("params") for group in groups]
-    if not all(isinstance(some, list) for some in members):
+    members = [place for group in groups for place in _as_list(group.get("params"))]
+    settings = [v for g in groups for name, v in g.items() if name != "params"]
+    if is_adam and any(isinstance(v, dict | list | np.ndarray) for v in settings):
         return False
-    flat = [place for some in members for place in some]
-    return all(type(place) is int for place in flat) and sorted(flat) == [*places]
+    are_places = all(type(place) is int for place in members)
+    return are_places and sorted(members) == [*places]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _is_adams(entry: dict[str, Any], parameter: nn.Parameter) -> bool:

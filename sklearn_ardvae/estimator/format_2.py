@@ -29,7 +29,7 @@ _KEYS = {
     "optimizers",
 }
 _WEIGHT = "module."
-_VERSION = re.compile(r"[0-9][0-9A-Za-z.+!_-]{0,99}")
+_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,9}[0-9A-Za-z.+_-]{0,99}", re.ASCII)
 
 
 def to_header(model: SavedModel) -> tuple[dict[str, Any], Arrays]:

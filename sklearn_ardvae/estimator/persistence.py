@@ -183,22 +183,17 @@ class PersistenceMixin:
         if weights is None:
             return
         twin = _unfitted_twin(type(self), self._built_from, vars(self))
-        self._adopt(twin._build_module(), weights, optimizer_states)
+        self._adopt(twin._build_module(), weights)
+        self._optimizer_states = _as_tensors(optimizer_states)
         try:
             self._move_to(self.device_)
         except ValueError:  # This machine has no such device.
             self._move_to("cpu")
 
-    def _adopt(
-        self,
-        module: AutoencoderModule,
-        weights: dict[str, NDArray],
-        optimizer_states: list[dict[str, Any]] | None,
-    ) -> None:
-        """Take on a module that was built anew, with its state and the optimisers'."""
+    def _adopt(self, module: AutoencoderModule, weights: dict[str, NDArray]) -> None:
+        """Take on a module that was built anew, with its state."""
         module.load_state_dict(_as_tensors(weights))
         self._module = module.eval()
-        self._optimizer_states = _as_tensors(optimizer_states)
 
 
 def _unfitted_twin(
@@ -269,17 +264,21 @@ def _revived(
     except Exception as error:  # Of any kind: the parameters are not trusted.
         raise ValueError(f"has parameters that build no module: {error}") from error
     check_module(module, model.weights, attributes)
-    if model.optimizer_states is not None:
-        chosen = (built_from.get("skorch_params") or {}).keys()
-        is_adam = chosen.isdisjoint({"optimizer", "optimizer__param_groups"})
-        check_optimizer_states(model.optimizer_states, module.phases(), is_adam=is_adam)
     estimator = cls(**present)
     vars(estimator).update(attributes)
     estimator._built_from = built_from
     try:
-        estimator._adopt(module, model.weights, model.optimizer_states)
-    except (RuntimeError, TypeError) as error:
+        estimator._adopt(module, model.weights)
+    except RuntimeError as error:
         raise ValueError(f"has weights that do not fit its module: {error}") from error
+    if model.optimizer_states is not None:
+        chosen = (built_from.get("skorch_params") or {}).keys()
+        is_adam = chosen.isdisjoint({"optimizer", "optimizer__param_groups"})
+        check_optimizer_states(model.optimizer_states, module.phases(), is_adam=is_adam)
+    try:
+        estimator._optimizer_states = _as_tensors(model.optimizer_states)
+    except TypeError as error:
+        raise ValueError(f"has a state of an optimiser with {error}") from error
     return estimator
 
 
@@ -323,8 +322,10 @@ def _saved_class(cls: type, model: SavedModel) -> type:
 
 def _release(version: str) -> list[int]:
     """Return the numbers that a version begins with, without zeros at the end."""
-    numbers = re.match(r"[\d.]*", version)[0].rstrip(".0")
-    return [int(number or 0) for number in numbers.split(".")]
+    numbers = [int(n) for n in re.findall(r"\d+", re.match(r"[\d.]*", version)[0])]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers
 
 
 # --- small things -------------------------------------------------------------------

@@ -23,6 +23,7 @@ _RESERVED = {
     "_weights",
 }
 _LARGEST_SEED = 2**32
+_OPTIMIZER = {"state", "param_groups"}
 # What Adam keeps of each parameter; with amsgrad, also "max_exp_avg_sq".
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
 
@@ -170,7 +171,7 @@ def check_optimizer_states(
     if not isinstance(states, list) or len(states) != len(phases):
         raise ValueError(f"has no optimisers' states for {len(phases)} phases.")
     for state, phase in zip(states, phases, strict=True):
-        if not isinstance(state, dict) or state.keys() != {"state", "param_groups"}:
+        if not isinstance(state, dict) or not state.keys() >= _OPTIMIZER:
             raise ValueError(f"has no state of the optimiser of {phase.name!r}.")
         places = range(len(phase.parameters))
         if not _are_groups(state["param_groups"], places, is_adam=is_adam):
@@ -205,8 +206,13 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _is_adams(entry: dict[str, Any], parameter: nn.Parameter) -> bool:
-    like = parameter.detach().numpy()
-    return entry.keys() - {"max_exp_avg_sq"} == _ADAM and all(
-        _is_array(value, like.dtype, () if name == "step" else like.shape)
-        for name, value in entry.items()
+    if entry.keys() - {"max_exp_avg_sq"} != _ADAM:
+        return False
+    like, step = parameter.detach().numpy(), entry["step"]
+    moments = [value for name, value in entry.items() if name != "step"]
+    return (
+        isinstance(step, np.ndarray)
+        and step.dtype.kind == "f"
+        and step.shape == ()
+        and all(_is_array(value, like.dtype, like.shape) for value in moments)
     )

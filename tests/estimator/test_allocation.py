@@ -14,7 +14,7 @@ TOO_LARGE = {
     "full": lambda n: torch.full((n, n), 1.5),
     "eye": torch.eye,
     "arange": lambda n: torch.arange(0, n * n, 1),
-    "linspace": lambda n: torch.linspace(0, 1, n * n),
+    "arange by name": lambda n: torch.arange(end=n * n),
     "randn": lambda n: torch.randn(n, n, generator=torch.Generator()),
     "randperm": lambda n: torch.randperm(n * n, generator=torch.Generator()),
     "new_ones": lambda n: torch.ones(1).new_ones(n, n),
@@ -50,3 +50,25 @@ def test_other_threads_are_free():
         thread.start()
         thread.join()
     assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [
+        (lambda: torch.arange(7), 7),
+        (lambda: torch.arange(2, 7), 5),
+        (lambda: torch.arange(7, 2, -2), 3),
+        (lambda: torch.arange(0.0, 1.0, 0.3), 4),
+        (lambda: torch.arange(2, end=7), 5),
+        (lambda: torch.arange(start=2, end=torch.tensor(7), step=2), 3),
+        (lambda: torch.arange(7, 7), 0),
+        (lambda: torch.eye(3), 9),
+        (lambda: torch.eye(3, m=2), 6),
+        (lambda: torch.rand(size=(2, 3), generator=torch.Generator()), 6),
+        (lambda: torch.zeros(2, 3, out=torch.empty(0)), 6),
+    ],
+)
+def test_sizes_are_those_that_are_made(make, size):
+    with AllocationLimit(2, 100) as limit:
+        assert make().numel() == size
+    assert limit.n_elements == 100 - size

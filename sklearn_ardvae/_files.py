@@ -77,12 +77,13 @@ def read_file(path: Path) -> bytes:
     OSError
         If it cannot be read.
     ValueError
-        If it is a device or a pipe: they may block, or never end.
+        If it is a device or a pipe: they may block, or never end. The message goes on
+        where the name of the file ends.
     """
     # Without blocking where nobody writes to a pipe.
     with open(path, "rb", opener=_open_without_waiting) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise ValueError(f"{path} is a device or a pipe; give the path of a file.")
+            raise ValueError("is a device or a pipe; give the path of a file.")
         return stream.read()
 
 

@@ -152,9 +152,8 @@ class PersistenceMixin:
 
         device = resolve_device(device)
         path = _as_path(path)
-        content = read_file(path)
         with _told_of(str(path)):
-            model = _unpacked(content)
+            model = _unpacked(path)
             estimator = _revived(_saved_class(cls, model), model, params)
         if _release(model.version) > _release(__version__):
             warnings.warn(
@@ -209,8 +208,8 @@ def _unfitted_twin(
 # --- from a file to an estimator ----------------------------------------------------
 
 
-def _unpacked(content: bytes) -> SavedModel:
-    header, arrays = unpack(content)
+def _unpacked(path: Path) -> SavedModel:
+    header, arrays = unpack(read_file(path))
     reader = format_1 if header["format_version"] == 1 else format_2
     return reader.from_header(header, arrays)
 

@@ -45,19 +45,13 @@ def pack(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
     ImportError
         If the package safetensors is missing.
     ValueError
-        If the header is too long to be read again.
+        If the header would be too long to be read again.
     """
     safetensors = optional_module("safetensors.numpy", "save")
     text = json.dumps(header, allow_nan=False)
     metadata = {_HEADER: text, _HASH: _hash(text, arrays)}
     content = safetensors.save(arrays, metadata=metadata)
-    try:
-        _header_of(content)
-    except ValueError as error:
-        raise ValueError(
-            f"The file could not be read again, for it {error} Long lists of numbers "
-            "belong into arrays."
-        ) from error
+    _header_of(content)
     return content
 
 
@@ -127,7 +121,10 @@ def _header_of(content: bytes) -> bytes:
     # An upper bound: there are such characters in strings, too.
     n_values = sum(header.count(character) for character in (b",", b"[", b"{"))
     if n_values > _MOST_VALUES:
-        raise ValueError(f"has a header of {n_values} values, over {_MOST_VALUES}.")
+        raise ValueError(
+            f"has a header of {n_values} values, over {_MOST_VALUES}: long lists "
+            "belong into arrays."
+        )
     return header
 
 

@@ -56,8 +56,8 @@ def to_header(model: SavedModel) -> tuple[dict[str, Any], Arrays]:
     for name, value in header["attributes"].items():
         if is_missing(value):
             raise ValueError(
-                f"The attribute {name} holds {value['missing']}, which cannot be saved."
-                " Delete it, or make it of numbers, strings and arrays of numbers."
+                f"has an attribute {name} with {value['missing']} in it. Delete it, or "
+                "make it of numbers, strings and arrays of numbers."
             )
     states = _encoded(model.optimizer_states, "optimizers", arrays)
     return header | {"optimizers": states}, arrays

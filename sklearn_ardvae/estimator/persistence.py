@@ -26,15 +26,18 @@ from ..nn.module import AutoencoderModule
 from ..training.devices import resolve_device
 from . import format_1, format_2
 from .allocation import AllocationLimit
+from .class_lookup import defined_classes, name_of, saved_class
 from .container import FORMAT_VERSION, pack, unpack
 from .saved_model import SavedModel
-from .state_checks import check_attributes, check_module, check_optimizer_states
+from .state_checks import (
+    RESERVED,
+    check_attributes,
+    check_module,
+    check_optimizer_states,
+)
 
 __all__ = ["PersistenceMixin", "defined_classes"]
 
-_PACKAGE = __name__.partition(".")[0]
-# State of a running process, not of a model.
-_NOT_SAVED = ("_module", "_optimizer_states", "_skl_callbacks", "_callback_fit_ctx")
 # What building a module may make beyond its state: trial rows, masks.
 _SPARE_TENSORS, _SPARE_ELEMENTS = 100, 2**20
 # The same with networks of the user's own, which are trusted.
@@ -77,22 +80,20 @@ class PersistenceMixin:
             If an attribute that was added to the model cannot be saved, or `path` is
             no place for a file.
         """
-        from .. import __version__
-
         check_is_fitted(self)
         params = self.get_params(deep=False)
-        not_saved = {*params, *_NOT_SAVED, "_built_from"}
+        elsewhere = params.keys() | RESERVED
         model = SavedModel(
             format_version=FORMAT_VERSION,
-            class_name=_name_of(type(self)),
+            class_name=name_of(type(self)),
             params=params,
             built_from=self._built_from,
-            attributes={n: v for n, v in vars(self).items() if n not in not_saved},
+            attributes={n: v for n, v in vars(self).items() if n not in elsewhere},
             weights=_as_arrays(self._module.state_dict()),
             optimizer_states=_as_arrays(self._optimizer_states),
-            version=__version__,
+            version=_own_version(),
         )
-        with _told_of(f"A {type(self).__name__} that"):
+        with _told_of(f"{type(self).__name__} cannot be saved: it"):
             check_attributes(type(self), params, model.attributes)
             header, arrays = format_2.to_header(model)
             content = pack(header, arrays)
@@ -148,17 +149,18 @@ class PersistenceMixin:
         UserWarning
             If a newer version of this package saved the model.
         """
-        from .. import __version__
-
         device = resolve_device(device)
         path = _as_path(path)
         with _told_of(str(path)):
             model = _unpacked(path)
-            estimator = _revived(_saved_class(cls, model), model, params)
-        if _release(model.version) > _release(__version__):
+            estimator = _revived(
+                saved_class(cls, PersistenceMixin, model), model, params
+            )
+        present_version = _own_version()
+        if _release(model.version) > _release(present_version):
             warnings.warn(
-                f"{path} was saved by {_PACKAGE} {model.version}; this is {__version__}"
-                ", which may read it otherwise than it was meant. Upgrade.",
+                f"{path} was saved by sklearn_ardvae {model.version}; this is "
+                f"{present_version}, which may take it for something else. Upgrade.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -281,50 +283,18 @@ def _revived(
     return estimator
 
 
-def defined_classes(cls: type) -> list[type]:
-    """Return `cls` and all classes that are derived from it, in order of definition."""
-    below = (
-        found for child in cls.__subclasses__() for found in defined_classes(child)
-    )
-    return list(dict.fromkeys([cls, *below]))
-
-
-def _name_of(cls: type) -> tuple[str, str]:
-    """Return module and qualified name; of this package's classes, the package."""
-    ours = cls.__module__.partition(".")[0] == _PACKAGE
-    return (_PACKAGE if ours else cls.__module__, cls.__qualname__)
-
-
-def _saved_class(cls: type, model: SavedModel) -> type:
-    """Return the class of `model`, `cls` or one that is derived from it."""
-    module, name = model.class_name
-
-    def matching(base: type) -> list[type]:
-        if model.format_version > 1:
-            return [c for c in defined_classes(base) if _name_of(c) == (module, name)]
-        named = [c for c in defined_classes(base) if c.__name__ == name]
-        return [c for c in named if _name_of(c)[0] == _PACKAGE] or named
-
-    found = matching(cls)
-    if found:
-        return cls if cls in found else found[-1]
-    full_name = f"{module}.{name}" if module else name
-    problem = f"holds a model of class {full_name:.200}, "
-    if matching(PersistenceMixin):
-        asked = ".".join(_name_of(cls))
-        raise ValueError(f"{problem}not {asked}: load it with that class.")
-    if module == _PACKAGE:
-        raise ValueError(f"{problem}which this version of {_PACKAGE} does not have.")
-    remedy = f"import {module:.200}" if module not in ("", "__main__") else "define it"
-    raise ValueError(f"{problem}which is not defined here: {remedy} before load.")
-
-
 def _release(version: str) -> list[int]:
     """Return the numbers that a version begins with, without zeros at the end."""
     numbers = [int(n) for n in re.findall(r"\d+", re.match(r"[\d.]*", version)[0])]
     while numbers and not numbers[-1]:
         numbers.pop()
     return numbers
+
+
+def _own_version() -> str:
+    from .. import __version__
+
+    return __version__
 
 
 # --- small things -------------------------------------------------------------------

@@ -11,15 +11,23 @@ from torch import nn
 
 from ..nn.module import AutoencoderModule, Phase
 
-__all__ = ["check_attributes", "check_module", "check_optimizer_states"]
+__all__ = [
+    "RESERVED",
+    "check_attributes",
+    "check_module",
+    "check_optimizer_states",
+]
 
-# What has a place of its own in a file, or belongs to a running process.
-_RESERVED = {
+#: What is no attribute of a saved model: it has a place of its own in the file, or
+#: belongs to a running process.
+RESERVED = {
     "_built_from",
     "_callback_fit_ctx",
     "_module",
     "_optimizer_states",
+    "_parent_callback_ctx",
     "_skl_callbacks",
+    "_skl_callbacks_to_teardown",
     "_weights",
 }
 _LARGEST_SEED = 2**32
@@ -45,7 +53,7 @@ def check_attributes(cls: type, params: dict[str, Any], found: dict[str, Any]) -
         If one is missing, is of another type or size, or has a name it may not have.
     """
     for name in found:
-        if name in _RESERVED or name in params or hasattr(cls, name):
+        if name in RESERVED or name in params or hasattr(cls, name):
             raise ValueError(f"has an attribute {name!r}, which {cls.__name__} needs.")
         if not name.isidentifier() or name.startswith("__"):
             raise ValueError(f"has an attribute {name!r:.100}: that is no name of one.")

@@ -318,9 +318,35 @@ def test_names_of_columns_and_outputs_come_back(path, low_rank):
     pd.testing.assert_frame_equal(again.transform(frame), model.transform(frame))
 
 
+def test_a_snapshot_can_be_saved_while_the_fit_goes_on(path, low_rank):
+    pytest.importorskip("sklearn.callback")
+
+    class Save:
+        def setup(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            if context.task_name == "epoch" and fitted_estimator.n_iter_ == 3:
+                fitted_estimator.save(path)
+
+        def teardown(self, estimator, context):
+            pass
+
+    settings = {"early_stopping": False, "lr_patience": None}
+    fast(ARDVAE, max_iter=9, **settings).set_callbacks(Save()).fit(low_rank)
+    expected = fast(ARDVAE, max_iter=3, **settings).fit(low_rank)
+    codes = ARDVAE.load(path).transform(low_rank)
+    np.testing.assert_array_equal(codes, expected.transform(low_rank))
+
+
 def test_an_attribute_that_cannot_be_saved_is_named(model, path):
     model.friend_ = object()
-    with pytest.raises(ValueError, match=r"attribute friend_ holds a builtins\.object"):
+    with pytest.raises(
+        ValueError, match=r"it has an attribute friend_ with a builtins\.object"
+    ):
         model.save(path)
     del model.friend_
     model.transform = 3
@@ -419,9 +445,7 @@ def test_a_header_has_a_largest_size(path):
 
 def test_nothing_is_saved_that_could_not_be_read(model, path):
     model.notes_ = ["x"] * 2**20
-    with pytest.raises(
-        ValueError, match=r"could not be read again.*belong into arrays"
-    ):
+    with pytest.raises(ValueError, match=r"has a header of .*belong into arrays"):
         model.save(path)
     model.notes_ = [0.5] * 2**20  # which is an array in the file
     model.save(path)

@@ -11,9 +11,8 @@ _PACKAGE = __name__.partition(".")[0]
 
 def defined_classes(cls: type) -> list[type]:
     """Return `cls` and all classes that are derived from it, in order of definition."""
-    below = (
-        found for child in cls.__subclasses__() for found in defined_classes(child)
-    )
+    children: list[type] = cls.__subclasses__()
+    below = (found for child in children for found in defined_classes(child))
     return list(dict.fromkeys([cls, *below]))
 
 

@@ -285,7 +285,8 @@ def _revived(
 
 def _release(version: str) -> list[int]:
     """Return the numbers that a version begins with, without zeros at the end."""
-    numbers = [int(n) for n in re.findall(r"\d+", re.match(r"[\d.]*", version)[0])]
+    leading = re.split(r"[^\d.]", version)[0]
+    numbers = [int(number) for number in leading.split(".") if number]
     while numbers and not numbers[-1]:
         numbers.pop()
     return numbers

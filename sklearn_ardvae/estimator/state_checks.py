@@ -57,12 +57,13 @@ def check_attributes(cls: type, params: dict[str, Any], found: dict[str, Any]) -
             raise ValueError(f"has an attribute {name!r}, which {cls.__name__} needs.")
         if not name.isidentifier() or name.startswith("__"):
             raise ValueError(f"has an attribute {name!r:.100}: that is no name of one.")
-    n_components = np.size(found.get("relevance_"))
+    relevance: Any = found.get("relevance_")
+    active: Any = found.get("active_components_")
+    n_features: Any = found.get("n_features_in_")
     losses = found.get("loss_curve_")
+    n_components = np.size(relevance)
     n_epochs = len(losses) if isinstance(losses, list) else -1
-    n_features = found.get("n_features_in_")
     square = (n_components, n_components)
-    active = found.get("active_components_")
     rules: dict[str, Callable[[Any], bool]] = {
         "relevance_": lambda v: _is_array(v, np.float32, (n_components,)),
         "relevance_ratio_": lambda v: _is_array(v, np.float32, (n_components,)),

@@ -1,6 +1,7 @@
 """Whatever the bytes: a ValueError, or a model that is what the file says, soon."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,6 +88,14 @@ def check_mutants(files, n_mutants, n_start=0):
     assert slowest[0] < 1.0, slowest
     assert largest[0] < 100e6, largest
     return n_loaded
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="no /proc")
+def test_memory_is_measured():
+    cost = Cost()
+    with cost.measured():
+        np.ones(10**7)
+    assert cost.bytes == pytest.approx(8e7, rel=0.1)
 
 
 def test_mutants_are_refused_or_load_right(files):

@@ -252,9 +252,13 @@ def test_a_copy_does_the_same(fitted, low_rank, copied, tmp_path):
 
 
 def test_a_pickle_is_small_and_holds_no_data(fitted, low_rank):
-    n_weights = sum(v.size for v in fitted.__getstate__()["_weights"].values())
-    # 4 bytes a weight; the rest, names and history, does not grow with the data.
-    assert len(pickle.dumps(fitted)) < 4 * n_weights + 10_000 < low_rank.nbytes
+    module = fitted._module
+    n_moments = sum(
+        2 * p.numel() for phase in module.phases() for p in phase.parameters
+    )
+    n_numbers = sum(v.numel() for v in module.state_dict().values()) + n_moments
+    # 4 bytes a number; the rest, names and history, does not grow with the data.
+    assert len(pickle.dumps(fitted)) < 4 * n_numbers + 15_000 < 1.5 * low_rank.nbytes
 
 
 def test_a_shallow_copy_shares_the_module(fitted):

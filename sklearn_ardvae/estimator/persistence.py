@@ -1,4 +1,4 @@
-"""Save and load without pickle: arrays as safetensors, everything else as JSON.
+"""Save and load without pickle, and light pickles.
 
 Nothing in a file is executed or imported by name; the class is looked up among those
 that are defined, and its module rebuilt from its parameters.
@@ -6,67 +6,106 @@ that are defined, and its module rebuilt from its parameters.
 
 from __future__ import annotations
 
-import json
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor
 
-from .optional import optional_module
+from .._files import read_file, whole_file
+from ..nn.module import AutoencoderModule
+from ..training.devices import resolve_device
+from . import format_1, format_2
+from .allocation import AllocationLimit
+from .class_lookup import defined_classes, name_of, saved_class
+from .container import FORMAT_VERSION, pack, unpack
+from .saved_model import SavedModel
+from .state_checks import (
+    RESERVED,
+    check_attributes,
+    check_module,
+    check_optimizer_states,
+)
 
 __all__ = ["PersistenceMixin", "defined_classes"]
 
-_FORMAT_VERSION = 1
-_HEADER = "sklearn_ardvae"
-# State of a running process, not of a model.
-_NOT_SAVED = ("_module", "_optimizer_states", "_skl_callbacks", "_callback_fit_ctx")
+# What building a module may make beyond its state: trial rows, masks.
+_SPARE_TENSORS, _SPARE_ELEMENTS = 100, 2**20
+# The same with networks of the user's own, which are trusted.
+_SPARE_ELEMENTS_OF_OWN = 2**28
 
 
 class PersistenceMixin:
     """``save``, ``load`` and light pickles for estimators.
 
-    The estimator has a fitted torch module in ``_module``, the parameters it was built
+    The estimator has a fitted torch module in ``_module``, the states of the optimisers
+    that trained it in ``_optimizer_states``, the parameters that the module was built
     from in ``_built_from``, and ``_build_module`` to make it anew.
     """
+
+    _module: AutoencoderModule
+    _optimizer_states: list[dict[str, Any]] | None
+    _built_from: dict[str, Any]
 
     def save(self, path: str | PathLike) -> None:
         """Write the fitted model to one file, without pickle.
 
+        The file is in the safetensors format; its header holds parameters and fitted
+        attributes as JSON. The states of the optimisers are kept, so that a warm start
+        or `partial_fit` goes on after `load` as it would have before. A file that is
+        there already stays as it is until the new one is whole.
+
         Parameters
         ----------
         path : path-like
-            The file, in the safetensors format; its header holds parameters and
-            fitted attributes as JSON. Parameters that JSON cannot hold (networks of
-            your own, callbacks, a RandomState) have to be passed to `load` again.
+            The file. Parameters that it cannot hold (networks of your own, callbacks,
+            a RandomState) have to be passed to `load` again.
 
         Raises
         ------
         ImportError
             If the package safetensors is missing.
+        OSError
+            If the file cannot be written.
+        ValueError
+            If an attribute that was added to the model cannot be saved, or `path` is
+            no place for a file.
         """
         check_is_fitted(self)
-        safetensors = optional_module("safetensors.numpy", "save")
-        arrays = {f"module.{k}": v for k, v in _arrays_of(self._module).items()}
         params = self.get_params(deep=False)
-        header: dict[str, Any] = {
-            "format_version": _FORMAT_VERSION,
-            "class": type(self).__name__,
-            "params": _jsonable(params),
-            "built_from": _jsonable(self._built_from),
-            "attributes": {},
-        }
-        for name, value in vars(self).items():
-            if name in params or name == "_built_from" or name in _NOT_SAVED:
-                continue
-            if isinstance(value, np.ndarray) and value.dtype != object:
-                arrays[f"attribute.{name}"] = np.ascontiguousarray(value)
-            else:
-                header["attributes"][name] = _encoded(value)
-        safetensors.save_file(arrays, path, metadata={_HEADER: json.dumps(header)})
+        elsewhere = params.keys() | RESERVED
+        model = SavedModel(
+            format_version=FORMAT_VERSION,
+            class_name=name_of(type(self)),
+            params=params,
+            built_from=self._built_from,
+            attributes={n: v for n, v in vars(self).items() if n not in elsewhere},
+            weights=_as_arrays(self._module.state_dict()),
+            optimizer_states=_as_arrays(self._optimizer_states),
+            version=_own_version(),
+        )
+        with _told_of(f"{type(self).__name__} cannot be saved: it"):
+            check_attributes(type(self), params, model.attributes)
+            header, arrays = format_2.to_header(model)
+            content = pack(header, arrays)
+        if format_2.is_missing(header["optimizers"]):
+            warnings.warn(
+                "What the optimisers remember cannot be saved, so that a warm start "
+                "after load begins without it. Use one of torch.optim.",
+                UserWarning,
+                stacklevel=2,
+            )
+        with whole_file(_as_path(path)) as partial:
+            partial.write_bytes(content)
 
     @classmethod
     def load(
@@ -78,6 +117,9 @@ class PersistenceMixin:
     ) -> Self:
         """Read a model that `save` wrote.
 
+        Nothing in the file is executed or imported, and no more memory is used than a
+        small multiple of its size. A damaged file is an error.
+
         Parameters
         ----------
         path : path-like
@@ -85,7 +127,7 @@ class PersistenceMixin:
         device : str, torch.device or None, default=None
             Where the model is put; None for the CPU.
         **params
-            Parameters that JSON could not hold, and only those.
+            Parameters that the file could not hold, and only those.
 
         Returns
         -------
@@ -94,40 +136,34 @@ class PersistenceMixin:
 
         Raises
         ------
-        ValueError
-            If the file holds no model or one of another class, or if `params` are not
-            those that are missing.
         ImportError
             If the package safetensors is missing.
+        OSError
+            If the file cannot be read.
+        ValueError
+            If the file holds no model, a damaged one, one of another class or of a
+            newer format, or if `params` are not those that are missing.
+
+        Warns
+        -----
+        UserWarning
+            If a newer version of this package saved the model.
         """
-        header, arrays = _read(path)
-        named = [c for c in defined_classes(cls) if c.__name__ == header["class"]]
-        if not named:
-            raise ValueError(
-                f"{path} holds a model of class {header['class']}, not {cls.__name__}; "
-                "load it with that class, defined or imported before."
+        device = resolve_device(device)
+        path = _as_path(path)
+        with _told_of(str(path)):
+            model = _unpacked(path)
+            estimator = _revived(
+                saved_class(cls, PersistenceMixin, model), model, params
             )
-        saved_class = named[-1]
-        built_from, current = header["built_from"], header["params"]
-        missing = {name for name in built_from if not _is_known(built_from[name])}
-        missing |= {name for name in current if not _is_known(current[name])}
-        if missing != set(params):
-            raise ValueError(
-                f"{path} was saved without {sorted(missing) or 'nothing'}, which JSON "
-                f"cannot hold: pass exactly these to load; got {sorted(params)}."
+        present_version = _own_version()
+        if _release(model.version) > _release(present_version):
+            warnings.warn(
+                f"{path} was saved by sklearn_ardvae {model.version}; this is "
+                f"{present_version}, which may take it for something else. Upgrade.",
+                UserWarning,
+                stacklevel=2,
             )
-        estimator = saved_class(**(_known(current) | params))
-        estimator._built_from = _known(built_from) | params
-        weights = {}
-        for name, array in arrays.items():
-            kind, _, key = name.partition(".")
-            if kind == "module":
-                weights[key] = array
-            else:
-                setattr(estimator, key, array)
-        for name, value in header["attributes"].items():
-            setattr(estimator, name, _decoded(value))
-        estimator._adopt(weights)
         estimator._move_to(device)
         return estimator
 
@@ -135,107 +171,166 @@ class PersistenceMixin:
         """Return state that holds arrays, and nothing of torch or skorch."""
         state = super().__getstate__().copy()
         module = state.pop("_module", None)
-        state.pop("_optimizer_states", None)
         if module is not None:
-            state["_weights"] = _arrays_of(module)
+            state["_weights"] = _as_arrays(module.state_dict())
+            state["_optimizer_states"] = _as_arrays(self._optimizer_states)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = state.copy()
         weights = state.pop("_weights", None)
+        optimizer_states = state.pop("_optimizer_states", None)
         super().__setstate__(state)
-        if weights is not None:
-            self._adopt(weights)
-
-    def _adopt(self, weights: dict[str, NDArray]) -> None:
-        """Take on the fitted module, built anew as it was built for `fit`."""
-        twin = type(self)(**self._built_from)
-        twin.n_features_in_, twin._seed = self.n_features_in_, self._seed
-        module = twin._build_module()
-        module.load_state_dict({k: torch.tensor(v) for k, v in weights.items()})
-        self._module, self._optimizer_states = module.eval(), None
-
-
-def defined_classes(cls: type) -> list[type]:
-    """Return `cls` and all classes that are derived from it, in order of definition."""
-    below = (
-        found for child in cls.__subclasses__() for found in defined_classes(child)
-    )
-    return list(dict.fromkeys([cls, *below]))
-
-
-def _arrays_of(module: nn.Module) -> dict[str, NDArray]:
-    return {k: v.detach().cpu().numpy() for k, v in module.state_dict().items()}
-
-
-def _read(path: str | PathLike) -> tuple[dict[str, Any], dict[str, NDArray]]:
-    safetensors = optional_module("safetensors", "save")
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file: {error}") from error
-    if _HEADER not in metadata:
-        raise ValueError(f"{path} is a safetensors file, but no saved estimator.")
-    header = json.loads(metadata[_HEADER])
-    if header["format_version"] != _FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {header['format_version']}; this version of "
-            f"sklearn_ardvae reads version {_FORMAT_VERSION}."
-        )
-    return header, arrays
-
-
-# JSON has no tuples, arrays or "not representable"; these stand for them.
-
-
-def _encoded(value: Any) -> Any:
-    """Return what JSON can hold, from which `_decoded` makes `value` again."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, list):
-        return [_encoded(item) for item in value]
-    if isinstance(value, tuple):
-        return {"tuple": [_encoded(item) for item in value]}
-    if isinstance(value, np.ndarray):
-        kind = "object" if value.dtype == object else value.dtype.str
-        return {"array": _encoded(value.tolist()), "dtype": kind}
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {"dict": {key: _encoded(item) for key, item in value.items()}}
-    if isinstance(value, torch.device):
-        return str(value)
-    raise TypeError(f"{value!r} cannot be written as JSON.")
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decoded(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "tuple" in value:
-        return tuple(_decoded(item) for item in value["tuple"])
-    if "array" in value:
-        return np.array(_decoded(value["array"]), dtype=value["dtype"])
-    return {key: _decoded(item) for key, item in value["dict"].items()}
-
-
-def _jsonable(params: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters as JSON, with a mark for those that it cannot hold."""
-    encoded = {}
-    for name, value in params.items():
+        if weights is None:
+            return
+        twin = _unfitted_twin(type(self), self._built_from, vars(self))
+        self._adopt(twin._build_module(), weights)
+        self._optimizer_states = _as_tensors(optimizer_states)
         try:
-            encoded[name] = _encoded(value)
-        except TypeError:
-            encoded[name] = {"missing": True}
-    return encoded
+            self._move_to(self.device_)
+        except ValueError:  # This machine has no such device.
+            self._move_to("cpu")
+
+    def _adopt(self, module: AutoencoderModule, weights: dict[str, NDArray]) -> None:
+        """Take on a module that was built anew, with its state."""
+        module.load_state_dict(_as_tensors(weights))
+        self._module = module.eval()
 
 
-def _is_known(value: Any) -> bool:
-    return not (isinstance(value, dict) and "missing" in value)
+def _unfitted_twin(
+    cls: type[PersistenceMixin], built_from: dict[str, Any], attributes: dict[str, Any]
+) -> Any:
+    """Return an estimator that builds the module of one with these `attributes`."""
+    twin = cls(**built_from)
+    twin.n_features_in_ = attributes["n_features_in_"]
+    twin._seed = attributes["_seed"]
+    return twin
 
 
-def _known(params: dict[str, Any]) -> dict[str, Any]:
-    return {k: _decoded(v) for k, v in params.items() if _is_known(v)}
+# --- from a file to an estimator ----------------------------------------------------
+
+
+def _unpacked(path: Path) -> SavedModel:
+    header, arrays = unpack(read_file(path))
+    reader = format_1 if header["format_version"] == 1 else format_2
+    return reader.from_header(header, arrays)
+
+
+def _revived(
+    cls: type[PersistenceMixin], model: SavedModel, params: dict[str, Any]
+) -> PersistenceMixin:
+    """Return the estimator that `model` describes, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If it describes none. Nothing is built that is larger than what is stored.
+    """
+    missing = model.missing_built_from | model.missing_params
+    if missing.keys() != params.keys():
+        lost = ", ".join(f"{n} ({missing[n] or 'unknown'})" for n in sorted(missing))
+        raise ValueError(
+            f"was saved without {lost or 'any loss of parameters'}: pass exactly "
+            f"{sorted(missing)} to load; got {sorted(params)}."
+        )
+    present = model.params | {name: params[name] for name in model.missing_params}
+    built_from = model.built_from | {
+        name: params[name] for name in model.missing_built_from
+    }
+    unknown = (present.keys() | built_from.keys()) - set(cls._get_param_names())
+    if unknown:
+        raise ValueError(
+            f"has parameters that {cls.__name__} does not have: {sorted(unknown)[:5]}."
+        )
+    attributes = model.attributes
+    if model.format_version == 1:
+        # Some were attributes then that are read from the module now.
+        attributes = {
+            name: value
+            for name, value in attributes.items()
+            if not isinstance(getattr(cls, name, None), property)
+        }
+    check_attributes(cls, present, attributes)
+    twin = _unfitted_twin(cls, built_from, attributes)
+    try:
+        twin._validate_params()
+    except ValueError as error:
+        raise ValueError(f"has a parameter of a wrong value: {error}") from error
+    spare = _SPARE_ELEMENTS_OF_OWN if "architecture" in params else _SPARE_ELEMENTS
+    stored = sum(array.size for array in model.weights.values())
+    limit = AllocationLimit(_SPARE_TENSORS + 4 * len(model.weights), spare + 4 * stored)
+    try:
+        with limit:
+            module = twin._build_module()
+    except Exception as error:  # Of any kind: the parameters are not trusted.
+        raise ValueError(f"has parameters that build no module: {error}") from error
+    check_module(module, model.weights, attributes)
+    estimator = cls(**present)
+    vars(estimator).update(attributes)
+    estimator._built_from = built_from
+    try:
+        estimator._adopt(module, model.weights)
+    except RuntimeError as error:
+        raise ValueError(f"has weights that do not fit its module: {error}") from error
+    if model.optimizer_states is not None:
+        chosen = (built_from.get("skorch_params") or {}).keys()
+        is_adam = chosen.isdisjoint({"optimizer", "optimizer__param_groups"})
+        check_optimizer_states(model.optimizer_states, module.phases(), is_adam=is_adam)
+    try:
+        estimator._optimizer_states = _as_tensors(model.optimizer_states)
+    except TypeError as error:
+        raise ValueError(f"has a state of an optimiser with {error}") from error
+    return estimator
+
+
+def _release(version: str) -> list[int]:
+    """Return the numbers that a version begins with, without zeros at the end."""
+    leading = re.split(r"[^\d.]", version)[0]
+    numbers = [int(number) for number in leading.split(".") if number]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers
+
+
+def _own_version() -> str:
+    from .. import __version__
+
+    return __version__
+
+
+# --- small things -------------------------------------------------------------------
+
+
+@contextmanager
+def _told_of(subject: str) -> Iterator[None]:
+    """Put `subject` in front of the message of an error."""
+    try:
+        yield
+    except RecursionError as error:
+        raise ValueError(f"{subject} is nested too deeply.") from error
+    except ValueError as error:
+        raise ValueError(f"{subject} {error}") from error
+
+
+def _as_path(path: str | PathLike) -> Path:
+    return Path(os.fsdecode(path))
+
+
+def _as_arrays(state: Any) -> Any:
+    """Return a state with arrays for tensors, on the host."""
+    return _replaced(state, Tensor, lambda tensor: tensor.detach().cpu().numpy())
+
+
+def _as_tensors(state: Any) -> Any:
+    """Return a state with tensors for arrays: copies, aligned as torch does it."""
+    return _replaced(state, np.ndarray, torch.tensor)
+
+
+def _replaced(state: Any, kind: type, make: Callable[[Any], Any]) -> Any:
+    if isinstance(state, kind):
+        return make(state)
+    if isinstance(state, dict):
+        return {key: _replaced(value, kind, make) for key, value in state.items()}
+    if type(state) in (list, tuple):
+        return type(state)(_replaced(value, kind, make) for value in state)
+    return state

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 __all__ = ["RankSearch"]
 
@@ -50,7 +51,8 @@ class RankSearch(nn.Module):
             "is_over": 0.0,
         }.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
-        self._held_weights: list[Tensor] | None = None
+        # One after the other; None unless a trial goes on.
+        self.register_buffer("held_weights", None)
 
     @torch.no_grad()
     def advance(self, rank: int, error: float, weights: Sequence[Tensor]) -> int:
@@ -61,25 +63,33 @@ class RankSearch(nn.Module):
         """
         following = self.next_rank(rank, error)
         if following < rank:
-            self._held_weights = [weight.detach().clone() for weight in weights]
+            self.held_weights = parameters_to_vector(weights).detach().clone()
         elif following > rank:
             self._put_back(weights)
         if self.is_over:
-            self._held_weights = None
+            self.held_weights = None
         return following
 
     @torch.no_grad()
     def call_off(self, rank: int, weights: Sequence[Tensor]) -> int:
         """Return the last rank that held, if a trial goes on, and put it back."""
-        if self._held_weights is None or self.held <= rank:
+        if self.held_weights is None or self.held <= rank:
             return rank
         self._put_back(weights)
         return int(self.held)
 
     def _put_back(self, weights: Sequence[Tensor]) -> None:
-        if self._held_weights is not None:
-            for weight, held in zip(weights, self._held_weights, strict=True):
-                weight.copy_(held)
+        if self.held_weights is not None:
+            parts = self.held_weights.split([weight.numel() for weight in weights])
+            for weight, held in zip(weights, parts, strict=True):
+                weight.copy_(held.view_as(weight))
+            self.held_weights = None
+
+    def make_room(self, weights: Sequence[Tensor] | None) -> None:
+        """Hold weights of the sizes of those that are going to be loaded, or none."""
+        self.held_weights = None
+        if weights is not None:
+            self.held_weights = parameters_to_vector(weights).detach()
 
     def next_rank(self, rank: int, error: float) -> int:
         """Return the rank of the next epoch, given the error of one at `rank`."""

@@ -3,14 +3,13 @@
 import hashlib
 import io
 import os
-import time
 import urllib.request
 from email.message import Message
 
 import pytest
 from sklearn.datasets import get_data_home
 
-from sklearn_ardvae.datasets._io import RemoteFile, data_folder, obtain, whole_file
+from sklearn_ardvae.datasets._io import RemoteFile, data_folder, obtain
 
 CONTENT = b"some rows of data"
 MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
@@ -134,34 +133,3 @@ def test_a_checksum_that_nobody_knows_cannot_be_verified(tmp_path):
     (tmp_path / "rows.bin").write_bytes(CONTENT)
     with pytest.raises(ValueError, match=r"No checksum of rows\.bin"):
         obtain(RemoteFile("rows.bin"), tmp_path, "", download=False, verify="checksum")
-
-
-def test_whole_file_keeps_the_old_one_if_the_block_fails(tmp_path):
-    target = tmp_path / "rows.bin"
-    target.write_bytes(b"old")
-
-    def interrupted():
-        with whole_file(target) as partial:
-            partial.write_bytes(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert target.read_bytes() == b"old"
-    assert everything_under(tmp_path) == ["rows.bin"]
-
-
-def test_what_a_killed_process_left_goes_after_a_day(tmp_path):
-    old, young, other = (
-        tmp_path / name
-        for name in (".rows.bin.a.part", ".rows.bin.b.part", ".else.bin.a.part")
-    )
-    for partial in (old, young, other):
-        partial.write_bytes(b"half")
-    day_ago = time.time() - 25 * 3600
-    for partial in (old, other):
-        os.utime(partial, (day_ago, day_ago))
-    with whole_file(tmp_path / "rows.bin") as partial:
-        partial.write_bytes(CONTENT)
-    left = [".else.bin.a.part", ".rows.bin.b.part", "rows.bin"]
-    assert everything_under(tmp_path) == left

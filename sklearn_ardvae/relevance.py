@@ -15,9 +15,11 @@ up to more than 99 % of the total.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from numbers import Integral, Real
 from typing import Literal
 
@@ -82,10 +84,23 @@ def jacobian_weights(
 
     chunk_size = max(1, _CHUNK_NUMBERS // (len(z) * n_outputs))
     with _FORWARD_MODE, torch.no_grad():
+        _prepare_forward_mode()
         norms = torch.func.vmap(column_norm, chunk_size=chunk_size)(axes[varying])
     weights = norms.new_zeros(z.shape[1])
     weights[varying] = norms
     return weights
+
+
+@cache
+def _prepare_forward_mode() -> None:
+    """Let torch compile what forward mode needs, once, without warning of itself.
+
+    It does so with ``torch.jit.script`` when a tensor first gets a tangent.
+    """
+    number = torch.zeros(())
+    with warnings.catch_warnings(), torch.autograd.forward_ad.dual_level():
+        warnings.filterwarnings("ignore", r".torch\.jit\.script. ")
+        torch.autograd.forward_ad.make_dual(number, number)
 
 
 def count_active(relevance: Tensor, threshold: float = 0.99) -> Tensor:

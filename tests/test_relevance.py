@@ -1,5 +1,8 @@
 """Relevance against autograd, closed forms and its own invariances."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -193,3 +196,28 @@ def test_the_count_on_the_device_is_the_number_selected(relevance):
 )
 def test_the_99_percent_rule(relevance, expected):
     np.testing.assert_array_equal(select_active(np.array(relevance)), expected)
+
+
+@pytest.mark.parametrize("category", ["DeprecationWarning", "FutureWarning"])
+def test_the_first_use_of_forward_mode_is_quiet(category):
+    # In a process of its own: torch warns once. Later releases warn by another category,
+    # which users see.
+    program = """
+import sys, warnings
+import torch, torch.jit
+old = torch.jit.script
+def script(*args, **kwargs):
+    warnings.warn("`torch.jit.script` is deprecated. Please switch", CATEGORY)
+    return old(*args, **kwargs)
+torch.jit.script = script
+warnings.simplefilter("error")
+from sklearn_ardvae.relevance import jacobian_weights
+before = warnings.filters[:]
+jacobian_weights(torch.sin, torch.zeros(2, 3))
+assert warnings.filters == before
+assert "torch._decomp.decompositions_for_jvp" in sys.modules
+""".replace("CATEGORY", category)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from .._warnings import warn
 from ._archives import REMEDY, opened_zip, read_member, reading
 from ._bunch import image_bunch, sample_rows
 from ._checks import check_count, check_option
@@ -238,11 +238,9 @@ def _read_images(
         try:
             return load_images(stored, names, rows, shape)
         except Exception as error:  # of a damaged header, about any
-            warnings.warn(
+            warn(
                 f"{stored} is damaged, or of other images: {error}. The images are "
                 "decoded again.",
-                UserWarning,
-                stacklevel=3,
             )
     whole = len(rows) == len(names)
     kept = np.sort(rows) if whole else rows

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from .._warnings import warn
 from ._checks import check_count
 from ._formats import npz_arrays, read_idx
 from ._io import RemoteFile, data_folder, find, obtain
@@ -152,11 +152,9 @@ def fetch_mnist(
 
     splits = _load_mnist(data_folder(data_home), download_if_missing, verify)
     if not shuffle and _is_sorted(splits[0][1]):
-        warnings.warn(
+        warn(
             "The rows of this copy of MNIST are sorted by label: a slice of them holds "
             "only a few of the digits. Set shuffle=True before slicing or splitting.",
-            UserWarning,
-            stacklevel=2,
         )
     return labelled_bunch(
         splits,

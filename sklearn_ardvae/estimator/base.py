@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._sklearn_compat import CallbackSupportMixin, with_callbacks
+from .._warnings import warn
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
@@ -198,13 +198,12 @@ class BaseAutoencoder(
         self._train_further(module, net, x)
         vars(self).update(self._fitted_state(module, net, x))
         if self.n_active_components_ == 0:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} has no active component: the decoder ignores "
                 "its codes, and transform returns no columns. X has too little variance"
                 " for the weight of the prior or penalty; decrease that weight, or put "
                 "a StandardScaler in front.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         return net
 

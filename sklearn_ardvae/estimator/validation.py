@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -11,6 +10,8 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor, nn
+
+from .._warnings import warn
 
 __all__ = ["as_tensor", "check_codes", "check_range", "validate_rows", "warn_of_scale"]
 
@@ -149,10 +150,8 @@ def warn_of_scale(x: Tensor) -> None:
     """Warn about data that the defaults are not meant for."""
     scale = (x - x.mean(0)).square().mean().sqrt().item()
     if scale > _LARGE_SCALE:
-        warnings.warn(
+        warn(
             f"The features of X have a standard deviation of {scale:.3g} on average. "
             "beta, learning_rate and the weights' initial size suppose a scale near 1: "
             "put a StandardScaler in front, or divide images by 255.",
-            UserWarning,
-            stacklevel=4,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 from sklearn.utils.validation import check_array
 
+from .._warnings import warn
 from ..density import NAMED_DENSITIES, check_density, draw_from_density
 from ..randomness import draw_seed
 from ._factors import check_codes, check_counts
@@ -98,12 +98,10 @@ def frechet_distance(
         if n < 2:
             raise ValueError(f"{name} has {n} row; a covariance needs two or more.")
         if n <= width:
-            warnings.warn(
+            warn(
                 f"{name} has {n} rows of {width} features: their covariance is "
                 "singular and the Frechet distance biased upwards. Give more rows or "
                 "fewer features, or use kernel_inception_distance.",
-                UserWarning,
-                stacklevel=2,
             )
     means = [found.mean(axis=0) for found in sets]
     roots = [_root(f - m) for f, m in zip(sets, means, strict=True)]

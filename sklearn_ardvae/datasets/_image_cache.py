@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ._io import whole_file
+from .._files import whole_file
 
 __all__ = ["load_images", "save_images"]
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import http.client
 import os
-import secrets
-import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sklearn.datasets import get_data_home
+
+from .._files import whole_file
 
 __all__ = [
     "RemoteFile",
@@ -22,14 +19,11 @@ __all__ = [
     "data_folder",
     "find",
     "obtain",
-    "whole_file",
 ]
 
 _ENVIRONMENT_VARIABLE = "SKLEARN_ARDVAE_DATA"
 _CHUNK_BYTES = 2**20
 _TIMEOUT_SECONDS = 60.0
-# A download that still runs writes more often than once in
-_LEFTOVER_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -176,44 +170,6 @@ def _download(url: str, target: Path, file: RemoteFile) -> None:
             )
         if file.checksum and (wrong := _wrong_checksum(partial, file)):
             raise OSError(f"the download has the {wrong}")
-
-
-@contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """Give a temporary path that becomes `target` if the block ends well.
-
-    However it ends, no partial file stays behind, and nobody sees one under the
-    target's name: the two lie in one folder, and renaming is atomic. What a killed
-    process left there a day ago or before goes as well. The file gets the permissions
-    that any new file of the user has.
-
-    Parameters
-    ----------
-    target : Path
-
-    Yields
-    ------
-    Path
-    """
-    _remove_leftovers(target)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
-    try:
-        # Not by tempfile, whose files are closed to everybody else.
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        yield partial
-        with partial.open("rb+") as stream:
-            os.fsync(stream.fileno())  # or a power cut may leave an empty target
-        partial.replace(target)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
-
-
-def _remove_leftovers(target: Path) -> None:
-    for partial in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        with suppress(OSError):  # another process may have been faster
-            if time.time() - partial.stat().st_mtime > _LEFTOVER_SECONDS:
-                partial.unlink()
 
 
 def check_checksum(path: Path, file: RemoteFile) -> None:

@@ -79,7 +79,7 @@ def jacobian_weights(
         n_outputs = decode(z[:1]).numel()
 
     def column_norm(axis: Tensor) -> Tensor:
-        _, column = torch.func.jvp(decode, (z,), (axis.expand_as(z),))
+        column = torch.func.jvp(decode, (z,), (axis.expand_as(z),))[1]
         return column.square().sum() / len(z)
 
     chunk_size = max(1, _CHUNK_NUMBERS // (len(z) * n_outputs))

@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
 from sklearn_ardvae import ARDVAE, SecondStageVAE
+from sklearn_ardvae.nn.variational import VariationalModule
 
 every_estimator = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
 
@@ -130,11 +131,101 @@ def test_codes_come_in_either_width_and_go_back(fitted, low_rank, output):
     np.testing.assert_array_equal(codes, everything if output == "all" else active)
     fitted.set_params(output_components=output)
     assert codes.dtype == np.float32
-    names = fitted.get_feature_names_out()
-    assert len(names) == codes.shape[1]
     np.testing.assert_array_equal(
         fitted.inverse_transform(codes), fitted.reconstruct(low_rank)
     )
+
+
+def test_a_component_has_one_name_whichever_others_are_returned(fitted, low_rank):
+    fitted.active_components_ = np.array([2, 0])
+    fitted.n_active_components_ = 2
+    prefix = type(fitted).__name__.lower()
+    for output, latents in (("active", [2, 0]), ("all", [0, 1, 2, 3])):
+        fitted.set_params(output_components=output)
+        names = fitted.get_feature_names_out()
+        assert names.tolist() == [f"{prefix}{latent}" for latent in latents]
+        frame = copy.copy(fitted).set_output(transform="pandas").transform(low_rank)
+        assert frame.columns.tolist() == names.tolist()
+    fitted.set_params(output_components="active")
+    active = copy.copy(fitted).set_output(transform="pandas").transform(low_rank)
+    pd.testing.assert_frame_equal(active, frame[active.columns])
+
+
+@pytest.mark.parametrize("output", ["active", "all"])
+def test_the_posterior_has_the_columns_of_transform(fitted, low_rank, output):
+    fitted.set_params(output_components=output).set_output(transform="pandas")
+    q = fitted.code_posterior(low_rank)
+    np.testing.assert_array_equal(q.mean, fitted.transform(low_rank).to_numpy())
+    assert q.std.shape == q.mean.shape
+    assert q.std.dtype == np.float32
+    x = torch.from_numpy(low_rank)
+    with torch.no_grad():
+        std = fitted.module_.code_std(x).numpy()
+        is_deterministic = not isinstance(fitted.module_, VariationalModule)
+    if output == "active":
+        std = std[:, fitted.active_components_]
+    # Rows go through the network in other batches, which float32 sums may show.
+    np.testing.assert_allclose(q.std, std, rtol=1e-5, atol=1e-6)
+    assert not q.std.any() if is_deterministic else (q.std >= 0).all()
+    with pytest.raises(AttributeError):
+        q.mean = q.std
+
+
+def test_the_module_is_the_trained_one(fitted, low_rank, tmp_path):
+    fitted.set_params(output_components="all").save(tmp_path / "model")
+    for model in (
+        fitted,
+        pickle.loads(pickle.dumps(fitted)),
+        type(fitted).load(tmp_path / "model"),
+    ):
+        assert model.module_ is model.module_
+        assert not model.module_.training
+        with torch.no_grad():
+            codes = model.module_.encode(torch.from_numpy(low_rank))
+            decoded = model.module_.decode(codes)
+        np.testing.assert_allclose(
+            codes, model.transform(low_rank), rtol=1e-5, atol=1e-6
+        )
+        np.testing.assert_allclose(
+            decoded, model.reconstruct(low_rank), rtol=1e-5, atol=1e-6
+        )
+    with pytest.raises(AttributeError):
+        clone(fitted).module_  # noqa: B018
+
+
+@pytest.mark.parametrize(("least", "expected"), [(0, 1), (1, 1), (3, 3), (9, 4)])
+def test_a_least_number_of_columns_is_kept(fitted, low_rank, least, expected):
+    everything = fitted.set_params(output_components="all").transform(low_rank)
+    ranked = np.argsort(-fitted.relevance_, kind="stable")
+    fitted.active_components_ = ranked[1:2]
+    fitted.n_active_components_ = 1
+    fitted.set_params(output_components="active", min_output_components=least)
+    columns = [ranked[1], *np.delete(ranked, 1)][:expected]
+    codes = fitted.transform(low_rank)
+    np.testing.assert_array_equal(codes, everything[:, columns])
+    np.testing.assert_array_equal(
+        fitted.inverse_transform(codes), fitted.reconstruct(low_rank)
+    )
+    # The finding itself is not touched, and codes of other widths still go back.
+    assert fitted.n_active_components_ == 1
+    for other in (everything[:, ranked[1:2]], everything):
+        assert fitted.inverse_transform(other).shape == low_rank.shape
+    assert fitted.sample(3, 0).shape == fitted.sample(3, 0, density="gaussian").shape
+    assert len(fitted.get_feature_names_out()) == expected
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@every_estimator
+def test_a_collapsed_candidate_need_not_break_a_pipeline(cls):
+    x = np.full((60, 4), 3.0, dtype=np.float32)
+    y = np.arange(60) % 2
+    model = fast(cls, output_components="active")
+    with pytest.raises(ValueError, match=r"0 feature\(s\)"):
+        make_pipeline(model, LogisticRegression()).fit(x, y)
+    model.set_params(min_output_components=1)
+    pipeline = make_pipeline(model, LogisticRegression()).fit(x, y)
+    assert pipeline.score(x, y) == pytest.approx(0.5)
+    assert pipeline[0].n_active_components_ == 0
 
 
 def test_a_missing_component_is_put_at_its_mean(fitted, low_rank):
@@ -480,24 +571,23 @@ def test_notebooks_show_it(fitted):
     assert type(fitted).__name__ in repr(clone(fitted))
 
 
-def test_onnx_models_do_what_transform_does(fitted, low_rank, tmp_path):
+def test_onnx_models_do_what_transform_does(fitted, low_rank, tmp_path, recwarn):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    for output in ("active", "all"):
-        fitted.set_params(output_components=output)
-        codes = fitted.transform(low_rank)
-        for part, given_, expected in (
-            ("encoder", {"X": low_rank}, codes),
-            ("decoder", {"codes": codes}, fitted.inverse_transform(codes)),
-        ):
-            path = tmp_path / f"{part}.onnx"
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of torch's exporter, about itself
-                fitted.to_onnx(path, part=part)
-            (ours,) = runtime.InferenceSession(path).run(None, given_)
-            np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="part must be"):
-        fitted.to_onnx(tmp_path / "x", part="head")
+    fitted.set_params(output_components="active")
+    codes = fitted.transform(low_rank)
+    expected = {"encoder": codes, "decoder": fitted.inverse_transform(codes)}
+    for part, name, rows in (("encoder", "X", low_rank), ("decoder", "codes", codes)):
+        path = tmp_path / f"{part}.onnx"
+        fitted.to_onnx(path, part=part)
+        session = runtime.InferenceSession(path)
+        for n in (400, 1):
+            (ours,) = session.run(None, {name: rows[:n]})
+            # Float32 sums in another order.
+            np.testing.assert_allclose(ours, expected[part][:n], rtol=1e-4, atol=1e-5)
+    # One file each, and not a word.
+    assert {file.name for file in tmp_path.iterdir()} == {"encoder.onnx", "decoder.onnx"}
+    assert not recwarn.list
 
 
 # --- bad input ------------------------------------------------------------------

@@ -200,8 +200,8 @@ def test_the_99_percent_rule(relevance, expected):
 
 @pytest.mark.parametrize("category", ["DeprecationWarning", "FutureWarning"])
 def test_the_first_use_of_forward_mode_is_quiet(category):
-    # In a process of its own: torch warns once. Later releases warn by another category,
-    # which users see.
+    # In a process of its own: torch warns once. Later releases by a category that
+    # users see.
     program = """
 import sys, warnings
 import torch, torch.jit

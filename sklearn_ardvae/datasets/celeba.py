@@ -14,7 +14,7 @@ from sklearn.utils import Bunch
 
 from .._warnings import warn
 from ._archives import REMEDY, opened_zip, read_member, reading
-from ._bunch import image_bunch, sample_rows
+from ._bunch import image_bunch, loader, sample_rows
 from ._checks import check_count, check_option
 from ._image_cache import load_images, save_images
 from ._io import RemoteFile, data_folder, find, obtain
@@ -40,6 +40,7 @@ _PARTITIONS = {"train": 0, "validation": 1, "test": 2}
 _PARTITION_COUNTS = (162_770, 19_867, 19_962)
 
 
+@loader
 def fetch_celeba(
     *,
     subset: str = "train",

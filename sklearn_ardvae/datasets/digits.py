@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from .._warnings import warn
+from ._bunch import loader
 from ._checks import check_count
 from ._formats import npz_arrays, read_idx
 from ._io import RemoteFile, data_folder, find, obtain
@@ -72,6 +73,7 @@ _MNIST_CLASS_COUNTS = (
 )
 
 
+@loader
 def fetch_mnist(
     *,
     subset: str = "all",
@@ -171,6 +173,7 @@ def fetch_mnist(
     )
 
 
+@loader
 def fetch_fashion_mnist(
     *,
     subset: str = "all",

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from skorch.callbacks import Callback
@@ -26,7 +25,6 @@ from ..training.callbacks import ConvergenceMonitor, SklearnBridge, join_histori
 from ..training.devices import resolve_device
 from ..training.inference import in_batches, noise_variance
 from ..training.net import AutoencoderNet
-from .fitted import FittedAutoencoderMixin
 from .onnx import OnnxMixin
 from .parameters import AutoencoderParameters
 from .persistence import PersistenceMixin, defined_classes
@@ -37,8 +35,6 @@ __all__ = ["BaseAutoencoder", "all_estimators"]
 
 class BaseAutoencoder(
     CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    FittedAutoencoderMixin,
     OnnxMixin,
     PersistenceMixin,
     AutoencoderParameters,
@@ -196,13 +192,13 @@ class BaseAutoencoder(
         net.train(x)
         net.finish(x)
         self._train_further(module, net, x)
-        vars(self).update(self._fitted_state(module, net, x))
+        self.__dict__.update(self._fitted_state(module, net, x))
         if self.n_active_components_ == 0:
             warn(
                 f"{type(self).__name__} has no active component: the decoder ignores "
-                "its codes, and transform returns no columns. X has too little variance"
-                " for the weight of the prior or penalty; decrease that weight, or put "
-                "a StandardScaler in front.",
+                "its codes. X has too little variance for the weight of the prior or "
+                "penalty; decrease that weight, or put a StandardScaler in front. With "
+                "min_output_components=1 transform returns a column all the same.",
                 ConvergenceWarning,
             )
         return net
@@ -315,7 +311,7 @@ class BaseAutoencoder(
     def __copy__(self) -> Self:
         """Return a shallow copy, which shares the module."""
         new = type(self).__new__(type(self))
-        vars(new).update(vars(self))
+        new.__dict__.update(self.__dict__)
         return new
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from typing import Any
 
 __all__ = ["fill_docstring"]
 
@@ -82,6 +83,11 @@ warm_start : bool, default=False
 output_components : {"active", "all"}, default="active"
     What `transform` returns: the active components, most relevant first, or all
     `n_components` in their own order.
+min_output_components : int, default=0
+    `transform` returns at least so many columns (or all, if there are fewer), >= 0:
+    the active components and then the most relevant of the others. With 1, a
+    candidate of a search whose axes have all collapsed gets a poor score from the next
+    step of a pipeline, not an error. `n_active_components_` is what was found.
 skorch_params : dict, default=None
     Passed to ``skorch.NeuralNet`` last, for example
     ``{"optimizer__weight_decay": 1e-4}`` or ``{"compile": True}``.
@@ -111,6 +117,9 @@ history_ : dict of str to list
     of the number of active components.
 loss_curve_ : list of float
     ``history_["train_loss"]``.
+module_ : torch.nn.Module
+    The trained network, with methods `encode` and `decode` of tensors on `device_`; in
+    evaluation mode, and shared with the estimator, not a copy.
 device_ : str
     Where the model was trained.
 n_features_in_ : int
@@ -137,7 +146,7 @@ _OUTPUTS = {
 }
 
 
-def fill_docstring(cls: type) -> None:
+def fill_docstring(cls: Any) -> None:
     """Put the shared text where ``%(name)s`` stands in the docstring of a class."""
     if not cls.__doc__ or "%(" not in cls.__doc__:
         return

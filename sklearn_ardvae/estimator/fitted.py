@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,7 +22,24 @@ from ..training.devices import resolve_device
 from ..training.inference import evidence, in_batches
 from .validation import as_tensor, check_codes, validate_rows
 
-__all__ = ["FittedAutoencoderMixin"]
+__all__ = ["CodePosterior", "FittedAutoencoderMixin"]
+
+
+@dataclass(frozen=True, slots=True)
+class CodePosterior:
+    """Mean and standard deviation of the codes of each row.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_components_out)
+        What `transform` returns, as an array.
+    std : ndarray of shape (n_samples, n_components_out)
+        Deviations of the posterior q(z|x) in the same columns; zeros where the method
+        has no posterior.
+    """
+
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
 
 
 class FittedAutoencoderMixin(TransformerMixin):
@@ -44,6 +62,12 @@ class FittedAutoencoderMixin(TransformerMixin):
     _code_covariance: NDArray[np.float64]
     _seed: int
 
+    if TYPE_CHECKING:  # scikit-learn's own does not say what it returns
+
+        def fit_transform(
+            self, X: ArrayLike, y: Any = None, **fit_params: Any
+        ) -> NDArray[np.float32]: ...
+
     #: What `sample` draws codes from where a user does not say.
     _default_density: ClassVar[str] = "prior"
 
@@ -65,13 +89,39 @@ class FittedAutoencoderMixin(TransformerMixin):
         """
         return self._encode(self._rows(X))
 
+    def code_posterior(self, X: ArrayLike) -> CodePosterior:
+        """Return mean and standard deviation of the codes of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        CodePosterior
+            Arrays `mean` and `std` of shape (n_samples, n_components_out), in the
+            columns of `transform`. The deviations are zeros where the method has no
+            posterior.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn_ardvae import VAE
+        >>> X = load_digits().data / 16
+        >>> model = VAE(8, max_iter=2, random_state=0).fit(X)
+        >>> model.code_posterior(X).std.shape
+        (1797, 8)
+        """
+        return self._code_posterior(self._rows(X))
+
     def inverse_transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the mean of the data given codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components_in)
-            Codes as `transform` returns them: of the active components, or of all.
+            Codes as `transform` returns them, or of the active components, or of all.
             Components that are missing are put at their mean over the training data.
 
         Returns
@@ -80,12 +130,14 @@ class FittedAutoencoderMixin(TransformerMixin):
             Data, in the range and units of the training data.
         """
         check_is_fitted(self)
-        out, active = self._columns_out, self.active_components_
         n_all = len(self.relevance_)
-        codes = check_codes(self, X, {len(active), n_all})
-        if codes.shape[1] == len(out):
-            return self._decode(codes, out)
-        return self._decode(codes, active if len(out) == n_all else np.arange(n_all))
+        widths = {
+            n_all: np.arange(n_all),
+            len(self.active_components_): self.active_components_,
+            len(self._columns_out): self._columns_out,
+        }
+        codes = check_codes(self, X, set(widths))
+        return self._decode(codes, widths[codes.shape[1]])
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return ``inverse_transform(transform(X))``.
@@ -102,16 +154,43 @@ class FittedAutoencoderMixin(TransformerMixin):
         """
         return self._decode(self._encode(self._rows(X)), self._columns_out)
 
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
+        """Return a name for each column that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        ndarray of str of shape (n_components_out,)
+            The class in lower case and the index of the component, as in
+            `active_components_`: a component has one name whichever others are
+            returned.
+        """
+        check_is_fitted(self)
+        prefix = type(self).__name__.lower()
+        names = [f"{prefix}{component}" for component in self._columns_out]
+        return np.array(names, dtype=object)
+
+    @property
+    def module_(self) -> AutoencoderModule:
+        """The trained torch module, in evaluation mode; shared, not a copy."""
+        return self._module
+
     @property
     def _columns_out(self) -> NDArray[np.intp]:
         """The components that `transform` returns, in order."""
         if self.output_components == "all":
             return np.arange(len(self.relevance_))
-        return self.active_components_
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self._columns_out)
+        active = self.active_components_
+        n_more = max(0, self.min_output_components - len(active))
+        others = np.setdiff1d(np.arange(len(self.relevance_)), active)
+        ranked = others[np.argsort(-self.relevance_[others], kind="stable")]
+        return np.concatenate((active, ranked[:n_more]))
 
     @property
     def _device(self) -> torch.device:
@@ -129,6 +208,10 @@ class FittedAutoencoderMixin(TransformerMixin):
     def _encode(self, x: Tensor) -> NDArray[np.float32]:
         codes = in_batches(self._module.encode, x)
         return codes.cpu().numpy()[:, self._columns_out]
+
+    def _code_posterior(self, x: Tensor) -> CodePosterior:
+        std = in_batches(self._module.code_std, x).cpu().numpy()
+        return CodePosterior(self._encode(x), std[:, self._columns_out])
 
     def _decode(self, codes: NDArray, columns: NDArray) -> NDArray[np.float32]:
         """Decode codes of some components, the others at their training mean."""
@@ -239,10 +322,7 @@ class FittedAutoencoderMixin(TransformerMixin):
             root = covariance_root(torch.from_numpy(covariance))
             z = draw_gaussian(mean, root, n_samples, derived_generator(seed))
             return self._decode(z.numpy(), columns)
-        codes = std = None
-        if X is not None:
-            x = self._rows(X)
-            codes = self._encode(x)
-            std = in_batches(self._module.code_std, x).cpu().numpy()[:, columns]
+        q = None if X is None else self._code_posterior(self._rows(X))
+        codes, std = (None, None) if q is None else (q.mean, q.std)
         z = draw_from_density(density, n_samples, seed, codes, std)
         return self.inverse_transform(z)

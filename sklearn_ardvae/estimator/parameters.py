@@ -47,12 +47,15 @@ __all__ = [
     "ProperShare",
     "Share",
     "TrainingParameters",
+    "Whole",
 ]
 
 # --- types of parameters ------------------------------------------------------------
 
 #: An integer >= 1.
 Count = Annotated[int, Interval(Integral, 1, None, closed="left")]
+#: An integer >= 0.
+Whole = Annotated[int, Interval(Integral, 0, None, closed="left")]
 #: A number >= 0.
 NonNegative = Annotated[float, Interval(Real, 0, None, closed="left")]
 #: A number > 0.
@@ -124,7 +127,7 @@ class Parameters(BaseEstimator):
         if not cls._has_own_init:
             _change_defaults(cls, defaults)
             dataclasses.dataclass(eq=False, repr=False)(cls)
-        cls.__init__.__signature__ = _shown_signature(cls)
+        cls.__init__.__signature__ = _shown_signature(cls)  # type: ignore[attr-defined]
         cls._parameter_constraints = cls._parameter_constraints | {
             name: constraints_of(annotation)
             for name, annotation in stated.items()
@@ -200,5 +203,6 @@ class AutoencoderParameters(TrainingParameters):
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     warm_start: bool = False
     output_components: Literal["active", "all"] = "active"
+    min_output_components: Whole = 0
     skorch_params: dict[str, Any] | None = None
     callbacks: list | None = None

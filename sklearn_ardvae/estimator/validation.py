@@ -38,7 +38,7 @@ def validate_rows(estimator: BaseEstimator, X, *, reset: bool) -> np.ndarray | T
         If X is not numeric, finite, of the right shape, or too short to fit on.
     """
     shape = estimator.input_shape
-    if shape is not None and not all(isinstance(n, Integral) and n > 0 for n in shape):
+    if shape and not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
         raise ValueError(
             f"input_shape must be None or hold integers >= 1; got {shape!r}."
         )
@@ -103,7 +103,7 @@ def as_tensor(X: np.ndarray | Tensor, device: torch.device) -> Tensor:
     return torch.from_numpy(X if X.flags.writeable else X.copy()).to(device)
 
 
-def check_codes(estimator: BaseEstimator, X, widths: set[int]) -> np.ndarray | Tensor:
+def check_codes(estimator: BaseEstimator, X, widths: set[int]) -> np.ndarray:
     """Return codes as float32 rows of one of `widths`."""
     if isinstance(X, Tensor):
         X = X.detach().to("cpu", torch.float32).numpy()

@@ -220,10 +220,10 @@ class FactorDraws:
     ) -> None:
         self._rng = rng
         self._encode = codes if callable(codes) else None
-        if self._encode is None:
-            self._codes, self.factors = check_representation(codes, factors)
-        else:
+        if callable(codes):
             self.factors = Factors.check(factors)
+        else:
+            self._codes, self.factors = check_representation(codes, factors)
         order = np.argsort(self.factors.classes, axis=0, kind="stable")
         self._order = order.T
         self._counts = [
@@ -282,6 +282,7 @@ class FactorDraws:
     def _encoded(self, table: NDArray) -> NDArray:
         """Return the user's codes of an array (..., n_all_factors) of factor values."""
         rows = table.reshape(-1, table.shape[-1])
+        assert self._encode is not None
         codes = check_codes(self._encode(rows), "the array that codes returned")
         if len(codes) != len(rows):
             raise ValueError(

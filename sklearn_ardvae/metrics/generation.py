@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,7 +92,11 @@ def frechet_distance(
     >>> round(frechet_distance(X, X + [3.0, 0.0, 4.0]), 6)
     25.0
     """
-    settings = {"y": y, "input_shape": input_shape, "random_state": random_state}
+    settings: dict[str, Any] = {
+        "y": y,
+        "input_shape": input_shape,
+        "random_state": random_state,
+    }
     sets = extract_features(X, X_generated, features=features, **settings)
     for name, found in zip(("X", "X_generated"), sets, strict=True):
         n, width = found.shape

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,11 @@ __all__ = [
     "Phase",
 ]
 
-Noise = Tensor | tuple[Tensor, ...] | None
-"""Randomness that a loss needs; drawn by the engine, so that losses are functions."""
+Noise = Any
+"""Randomness that a loss needs; drawn by the engine, so that losses are functions.
+
+A tensor, a tuple of them or None: what `draw_noise` of the same module returns.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,10 @@ class AutoencoderModule(nn.Module):
     #: method still changes the size of its model, the engine neither lowers the
     #: learning rate nor stops nor keeps best weights.
     settled = True
+
+    if TYPE_CHECKING:  # torch takes every buffer for "Tensor or Module"
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, networks: Networks, **settings: Any) -> None:
         super().__init__()

@@ -7,7 +7,6 @@ All networks take and give flat rows; those that work on images fold the rows in
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from torch import nn
 from .architectures import ARCHITECTURES
 from .likelihoods import Likelihood
 from .module import Networks
-from .perceptrons import ACTIVATIONS, Ends, Pair, mirrored_perceptrons
+from .perceptrons import Ends, Layer, Pair, activation_layer, mirrored_perceptrons
 
 __all__ = ["build_networks", "check_layer_sizes"]
 
@@ -30,7 +29,7 @@ def build_networks(
     n_outputs: int,
     likelihood: Likelihood,
     hidden_layer_sizes: ArrayLike,
-    activation: str | Callable[[], nn.Module],
+    activation: str | Layer,
 ) -> Networks:
     """Build an encoder and a decoder that fit the data and each other.
 
@@ -64,7 +63,7 @@ def build_networks(
         pair = own_networks(architecture, ends)
     elif architecture == "mlp":
         hidden = check_layer_sizes(hidden_layer_sizes)
-        layer = ACTIVATIONS.get(activation, activation)
+        layer = activation_layer(activation)
         pair = mirrored_perceptrons(ends, hidden, layer)
     else:
         pair = ARCHITECTURES[architecture](ends)

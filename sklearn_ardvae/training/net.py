@@ -139,7 +139,7 @@ class AutoencoderNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> NeuralNet:
         """Make one optimiser for each phase: ``optimizer_``, ``<name>_optimizer_``."""
-        self.phases_ = []
+        self.phases_: list[TrainedPhase] = []
         for phase in self.module_.phases():
             prefix = f"{phase.name}_optimizer" if self.phases_ else "optimizer"
             optimizer = self._make_optimizer(phase, prefix)
@@ -269,7 +269,7 @@ class AutoencoderNet(NeuralNet):
         self.stop_requested_ = True
 
     def on_epoch_begin(
-        self, net: NeuralNet, dataset_train: Rows | None = None, **kwargs: Any
+        self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any
     ) -> None:
         if self.stop_requested_:
             raise _StopTraining
@@ -343,6 +343,7 @@ class AutoencoderNet(NeuralNet):
             for _ in range(trained.phase.repeats):
                 terms = self._update(trained, rows, batch)
                 first = first or terms
+        assert first is not None
         return {"loss": first.total.detach(), "y_pred": None}
 
     def _update(

@@ -7,6 +7,7 @@ import warnings
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from estimator_table import CLASSES, IDS, fast
@@ -21,6 +22,8 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from sklearn_ardvae import ARDVAE, SecondStageVAE
 from sklearn_ardvae.nn.variational import VariationalModule
@@ -586,12 +589,17 @@ def test_onnx_models_do_what_transform_does(fitted, low_rank, tmp_path, recwarn)
             # Float32 sums in another order.
             np.testing.assert_allclose(ours, expected[part][:n], rtol=1e-4, atol=1e-5)
     # One file each, and not a word.
-    assert {file.name for file in tmp_path.iterdir()} == {"encoder.onnx", "decoder.onnx"}
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "encoder.onnx",
+        "decoder.onnx",
+    }
     assert not recwarn.list
 
 
 # --- bad input ------------------------------------------------------------------
 
+PAIRS = TensorDataset(torch.ones(9, 3), torch.ones(9))
+DATES = np.datetime64("2020-01-01") + np.arange(18).reshape(9, 2)
 BAD_DATA = {
     "nan": (np.full((9, 3), np.nan), "NaN"),
     "infinite": (np.full((9, 3), np.inf), "infinity"),
@@ -602,10 +610,35 @@ BAD_DATA = {
     "strings": (np.array([["a", "b"]] * 9), "convert|numeric|dtype"),
     "complex": (np.ones((9, 3)) * 1j, "Complex data not supported"),
     "one dimension": (np.ones(9), "2D array"),
-    "three dimensions": (np.ones((9, 3, 3)), "dim 3"),
+    "three dimensions": (np.ones((9, 3, 3)), r"set input_shape=\(3, 3\)"),
+    "images": (np.ones((9, 8, 8, 3)), r"set input_shape=\(8, 8, 3\) \(channels first"),
     "nan tensor": (torch.full((9, 3), torch.nan), "NaN or infinity"),
     "short tensor": (torch.ones(1, 3), "minimum of 2"),
-    "folded tensor": (torch.ones(9, 3, 3), "Expected 2D array"),
+    "folded tensor": (torch.ones(9, 3, 3), r"2D array.*set input_shape=\(3, 3\)"),
+    "flat tensor": (torch.ones(9), "Expected 2D array"),
+    "loader": (DataLoader(PAIRS), r"X is a DataLoader, .* torch\.stack"),
+    "dataset": (PAIRS, "X is a TensorDataset, .* partial_fit"),
+    "dates": (DATES, r"dates, times or durations \(datetime64\[D\]\), whose numbers"),
+    "durations": (DATES - DATES[0, 0], r"timedelta64\[D\]"),
+    "list of dates": (list(DATES), r"datetime64\[D\]"),
+    "frame of dates": (
+        pd.DataFrame({"when": DATES[:, 0].astype("M8[ns]")}),
+        r"\(datetime64\[ns\]\) in the columns \['when'\]",
+    ),
+    "frame with dates": (
+        pd.DataFrame(
+            {
+                "a": np.ones(9),
+                "when": pd.to_datetime(DATES[:, 0].astype("M8[ns]"), utc=True),
+                "long": pd.to_timedelta(np.arange(9), unit="s"),
+            }
+        ),
+        r"\['when', 'long'\]",
+    ),
+    "polars with dates": (
+        pl.DataFrame({"a": np.ones(9), "when": DATES[:, 0]}),
+        r"\(Date\) in the columns \['when'\]",
+    ),
     "complex tensor": (torch.ones(9, 3) * 1j, "Complex data not supported"),
 }
 
@@ -655,6 +688,10 @@ def test_bad_shapes_are_refused_with_both(fitted, low_rank):
         fitted.transform(low_rank[:, :11])
     with pytest.raises(ValueError, match=r"5 features, but .* codes of .* columns"):
         fitted.inverse_transform(np.zeros((3, 5)))
+    with pytest.raises(ValueError, match="dates, times or durations"):
+        fitted.inverse_transform(DATES)
+    with pytest.raises(ValueError, match=r"set input_shape=\(3, 4\)"):
+        fitted.transform(low_rank.reshape(-1, 3, 4))
     with pytest.raises(ValueError, match=r"n_samples == 0, must be >= 1"):
         fitted.sample(0)
 
@@ -664,6 +701,25 @@ def test_images_of_another_shape_are_refused_with_both(cls):
     model = fast(cls, input_shape=(2, 3))
     with pytest.raises(ValueError, match=r"\(9, 3, 2\), but input_shape=\(2, 3\)"):
         model.fit(np.ones((9, 3, 2)))
+
+
+@every_estimator
+def test_channels_that_are_last_are_named(cls):
+    model = fast(cls, input_shape=(3, 4, 5))
+    with pytest.raises(ValueError, match=r"channels are last: pass np\.moveaxis"):
+        model.fit(np.ones((9, 4, 5, 3)))
+
+
+@pytest.mark.filterwarnings("ignore:penalty='mmd' compares the rows:UserWarning")
+@every_estimator
+def test_batch_normalisation_of_single_rows_names_the_parameter(cls, low_rank):
+    def encoder(shape, n_outputs):
+        return nn.Sequential(nn.BatchNorm1d(*shape), nn.Linear(*shape, n_outputs))
+
+    model = fast(cls, architecture=(encoder, nn.Linear(2, 12)), batch_size=1)
+    with pytest.raises(ValueError, match=r"set batch_size to 2 or more \(batch_size=1"):
+        model.fit(low_rank[:20])
+    model.set_params(batch_size=2).fit(low_rank[:21])
 
 
 @every_estimator

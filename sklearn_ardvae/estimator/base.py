@@ -28,7 +28,13 @@ from ..training.net import AutoencoderNet
 from .onnx import OnnxMixin
 from .parameters import AutoencoderParameters
 from .persistence import PersistenceMixin, defined_classes
-from .validation import as_tensor, check_range, validate_rows, warn_of_scale
+from .validation import (
+    as_tensor,
+    batch_size_named,
+    check_range,
+    validate_rows,
+    warn_of_scale,
+)
 
 __all__ = ["BaseAutoencoder", "all_estimators"]
 
@@ -189,7 +195,8 @@ class BaseAutoencoder(
         if resume and self._optimizer_states is not None:
             net.resume_optimizers(self._optimizer_states)
         # The stages of a fit. What comes after training uses the weights it ended with.
-        net.train(x)
+        with batch_size_named(self.batch_size):
+            net.train(x)
         net.finish(x)
         self._train_further(module, net, x)
         self.__dict__.update(self._fitted_state(module, net, x))

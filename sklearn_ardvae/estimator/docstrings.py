@@ -62,7 +62,7 @@ architecture : str or pair, default="mlp"
     [0, 1], CelebA's in [-1, 1]. A pair ``(encoder, decoder)`` of your own:
     modules, which are copied, or classes or functions that make one, called as
     ``encoder(input_shape, n_outputs)`` and ``decoder(n_components, input_shape)``.
-    A module of your own must put out %(outputs)s. With
+    An encoder of your own must put out %(outputs)s. With
     ``likelihood="bernoulli"`` decoders put out logits.
 hidden_layer_sizes : array-like of int, default=(128, 128)
     Hidden layers of the encoder; the decoder has them in reverse. Only for
@@ -141,8 +141,8 @@ both are means over the batch.""",
 # What encoders put out, by the numbers for each component.
 _OUTPUTS = {
     1: "the codes",
-    2: "means, then log variances",
-    3: "means, then log variances, then contexts",
+    2: "means, then log variances, side by side or as a tuple",
+    3: "means, then log variances, then contexts, side by side or as a tuple",
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_scalar
 from torch import Tensor
 
@@ -42,7 +42,7 @@ class CodePosterior:
     std: NDArray[np.float32]
 
 
-class FittedAutoencoderMixin(TransformerMixin):
+class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Uses the module that `BaseAutoencoder` trained, and what it says of its codes."""
 
     n_active_components_: int
@@ -161,8 +161,8 @@ class FittedAutoencoderMixin(TransformerMixin):
 
         Parameters
         ----------
-        input_features : Ignored
-            Not used, present for API consistency by convention.
+        input_features : array-like of str or None, default=None
+            Only used to validate feature names with the names seen in `fit`.
 
         Returns
         -------
@@ -172,6 +172,7 @@ class FittedAutoencoderMixin(TransformerMixin):
             returned.
         """
         check_is_fitted(self)
+        super().get_feature_names_out(input_features)  # which numbers the columns
         prefix = type(self).__name__.lower()
         names = [f"{prefix}{component}" for component in self._columns_out]
         return np.array(names, dtype=object)
@@ -180,6 +181,10 @@ class FittedAutoencoderMixin(TransformerMixin):
     def module_(self) -> AutoencoderModule:
         """The trained torch module, in evaluation mode; shared, not a copy."""
         return self._module
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self._columns_out)
 
     @property
     def _columns_out(self) -> NDArray[np.intp]:

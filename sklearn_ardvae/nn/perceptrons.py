@@ -61,6 +61,14 @@ class Ends:
         if len(self.shape) == 2:
             return (1, *self.shape)
         if len(self.shape) == 3:
+            first, _, last = self.shape
+            if last in (1, 3) and first > 4:
+                raise ValueError(
+                    f"input_shape={self.shape} seems to have its channels last; "
+                    f"architecture={self.name!r} has them first, as in "
+                    f"{(last, *self.shape[:2])}. Bring X into that order: "
+                    "np.moveaxis(X, -1, 1)."
+                )
             return self.shape
         raise ValueError(
             f"architecture={self.name!r} works on images: set input_shape=(channels, "

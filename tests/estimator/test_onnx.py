@@ -48,7 +48,10 @@ class PairEncoder(nn.Module):
 
 
 NETWORKS = {
-    "convolutions": ({"architecture": "ngvae", "input_shape": (1, 16, 16)}, (1, 16, 16)),
+    "convolutions": (
+        {"architecture": "ngvae", "input_shape": (1, 16, 16)},
+        (1, 16, 16),
+    ),
     "batch normalisation": (
         {"architecture": "ardvae_mnist", "input_shape": (1, 32, 32)},
         (1, 32, 32),

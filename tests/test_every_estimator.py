@@ -560,11 +560,17 @@ def test_ctrl_c_in_the_first_epoch_keeps_the_initial_weights(cls, low_rank):
 
 
 @every_estimator
-def test_verbose_prints_a_line_for_each_epoch(cls, low_rank, capsys):
-    fast(cls, verbose=1).fit(low_rank)
-    lines = capsys.readouterr().out.splitlines()
-    assert "n_active" in lines[0]
-    assert len(lines) == 4
+def test_verbose_prints_a_table_and_a_closing_line(cls, low_rank, capsys):
+    model = fast(cls, verbose=2, max_iter=5).fit(low_rank)
+    # TwoStageVAE has another training to tell of.
+    header, *rows, closing = capsys.readouterr().out.splitlines()[:4]
+    assert header.split()[0] == "epoch"
+    assert {"n_active", "seconds", "train_loss"} <= set(header.split())
+    assert [row.split()[0] for row in rows] == ["2", "4"]
+    assert len({len(line) for line in (header, *rows)}) == 1
+    found = f"{model.n_active_components_} of {model.n_components} components active"
+    assert closing.startswith("5 epochs in ")
+    assert closing.endswith(found)
     fast(cls).fit(low_rank)
     assert capsys.readouterr().out == ""
 

@@ -24,6 +24,7 @@ from ..training.batches import batch_rows
 from ..training.callbacks import ConvergenceMonitor, SklearnBridge, join_histories
 from ..training.devices import resolve_device
 from ..training.inference import in_batches, noise_variance
+from ..training.log import closing_line
 from ..training.net import AutoencoderNet
 from .onnx import OnnxMixin
 from .parameters import AutoencoderParameters
@@ -132,6 +133,8 @@ class BaseAutoencoder(
             max_epochs=self.max_iter,
             validation_fraction=self.validation_fraction,
         )
+        if self.verbose:
+            print(closing_line(net, self.n_active_components_, len(self.relevance_)))
         monitor.warn_of(net, type(self).__name__)
         context.call_on_fit_task_end(
             **hook_arguments, reconstruction_attributes=lambda: vars(self).copy()

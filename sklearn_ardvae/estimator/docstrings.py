@@ -49,7 +49,7 @@ random_state : int, RandomState instance or None, default=None
     int for reproducible results across multiple function calls. See
     :term:`Glossary <random_state>`.
 verbose : int, default=0
-    Whether to print a line for each epoch.
+    Print a row of losses after every so many epochs; 0 for none.
 """
 
 _AUTOENCODER_PARAMETERS = """

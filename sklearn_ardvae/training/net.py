@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -22,6 +22,7 @@ from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Phase
 from ..randomness import Stream, derived_generator, seeded_global_rng
 from .batches import Rows, TensorBatches
 from .books import ActiveCount, Sums, check_finite
+from .log import EpochLog
 
 __all__ = ["AutoencoderNet", "TrainedPhase"]
 
@@ -118,7 +119,7 @@ class AutoencoderNet(NeuralNet):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
-        print_log = [("print_log", PrintLog())] if self.verbose else []
+        print_log = [("print_log", EpochLog(self.verbose))] if self.verbose else []
         return [("epoch_timer", EpochTimer()), *print_log]
 
     # --- set-up -----------------------------------------------------------------

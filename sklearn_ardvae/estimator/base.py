@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -38,6 +38,9 @@ from .validation import (
 )
 
 __all__ = ["BaseAutoencoder", "all_estimators"]
+
+# Jedi, which completes in IPython and editors, knows this, and not typing.Self.
+Model = TypeVar("Model", bound="BaseAutoencoder")
 
 
 class BaseAutoencoder(
@@ -88,7 +91,7 @@ class BaseAutoencoder(
     # --- fitting ----------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self: Model, X: ArrayLike, y: Any = None) -> Model:
         """Train the autoencoder and find the active components.
 
         Parameters
@@ -141,7 +144,7 @@ class BaseAutoencoder(
         )
         return self
 
-    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def partial_fit(self: Model, X: ArrayLike, y: Any = None) -> Model:
         """Make one pass over X from the present weights and state.
 
         No rows are set aside for validation, the learning rate stays as it is, and

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from estimator_table import CLASSES, IDS, fast
 import sklearn_ardvae
 import sklearn_ardvae.datasets
 import sklearn_ardvae.metrics
+from sklearn_ardvae.estimator.parameters import PROJECT_URL
 
 ROOT = Path(__file__).parent.parent
 SECTION = re.compile(r"^(\w[\w ]+)\n-+$", re.MULTILINE)
@@ -78,6 +80,35 @@ def test_no_placeholder_is_left(cls):
 @pytest.mark.parametrize("cls", CLASSES, ids=IDS)
 def test_each_estimator_is_in_the_readmes_table(cls):
     assert f"| `{cls.__name__}` |" in (ROOT / "README.md").read_text()
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_absolute_links_into_the_project_lead_to_files():
+    # The README is PyPI's page too, where relative links lead nowhere.
+    readme = (ROOT / "README.md").read_text()
+    links = set(re.findall(r"^\[\w+\]: (.*)$", readme, re.MULTILINE))
+    used = set(re.findall(r"\]\[(\w+)\]", readme))
+    assert used == set(re.findall(r"^\[(\w+)\]: ", readme, re.MULTILINE))
+    assert not re.findall(r"\]\((?!http)", readme)
+    links |= set(PROJECT["urls"].values())
+    links |= {cls()._get_doc_link() for cls in CLASSES}
+    links.add(sklearn_ardvae.SecondStageVAE()._get_doc_link())
+    for link in links:
+        path = link.removeprefix(PROJECT_URL)
+        assert path != link, link
+        if found := re.fullmatch(r"/(?:blob|raw)/main/(.+)", path):
+            assert (ROOT / found[1]).exists(), link
+
+
+def test_notebooks_link_to_the_documentation_of_a_class():
+    model = sklearn_ardvae.ARDVAE()
+    link = f"{PROJECT_URL}/blob/main/sklearn_ardvae/methods/ard_vae.py"
+    assert model._get_doc_link() == link
+    assert link in model._repr_html_()
+    own = type("Own", (sklearn_ardvae.ARDVAE,), {"__module__": "elsewhere"})
+    assert own()._get_doc_link() == ""
 
 
 def test_the_docs_name_no_file_that_is_missing():

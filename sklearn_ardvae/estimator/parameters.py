@@ -50,6 +50,8 @@ __all__ = [
     "Whole",
 ]
 
+PROJECT_URL = "https://github.com/sklearn-ardvae/sklearn-ardvae"
+
 # --- types of parameters ------------------------------------------------------------
 
 #: An integer >= 1.
@@ -111,6 +113,10 @@ class Parameters(BaseEstimator):
     then shows.
     """
 
+    # Where scikit-learn's HTML view links to: a class is documented in its own file.
+    _doc_link_module = "sklearn_ardvae"
+    _doc_link_template = PROJECT_URL + "/blob/main/{path}"
+
     _parameter_constraints: ClassVar[dict[str, list]] = {}
     _has_own_init: ClassVar[bool] = False
 
@@ -134,6 +140,9 @@ class Parameters(BaseEstimator):
             if name in inspect.signature(cls).parameters
         }
         fill_docstring(cls)
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"path": type(self).__module__.replace(".", "/") + ".py"}
 
     def _validate_params(self) -> None:
         super()._validate_params()

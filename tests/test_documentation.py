@@ -5,6 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from estimator_table import CLASSES, IDS, fast
 
@@ -122,3 +123,28 @@ def test_the_readmes_examples_name_things_that_exist():
     text = (ROOT / "README.md").read_text()
     for path in re.findall(r"(?:examples|benchmarks)/\w+\.py", text):
         assert (ROOT / path).exists(), path
+
+
+def test_the_recipes_do_what_they_say(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("sklearn.callback")
+    pytest.importorskip("onnxscript")
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs/recipes.md"
+    text, made = page.read_text(), {}
+    for block in re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S):
+        line = text[: block.start()].count("\n") + 1
+        exec(compile("\n" * line + block[1], page, "exec"), made)
+        for value, stated in re.findall(r"^(\w.*)  # ([\d{T].*)$", block[1], re.M):
+            assert eval(value, made) == eval(stated), value
+
+    reconstructed, x = made["reconstructed"], made["X_test"]
+    assert np.mean((reconstructed - x) ** 2) < 0.6 * x.var(0).mean()
+    assert abs(made["generated"].mean() - x.mean()) < 1.0
+    assert made["error_after"] < 0.5 * made["error_before"]
+    assert made["is_anomaly"].mean() > 0.9
+    assert made["is_false_alarm"].mean() < 0.1
+    assert made["search"].best_params_ == {"ardvae__beta": 0.05}
+    assert made["nats"].shape == (8,)
+    assert made["image"].shape == (8, 8)
+    assert "lowest valid_loss" in capsys.readouterr().out
+    assert {file.suffix for file in tmp_path.iterdir()} == {".onnx", ".safetensors"}

@@ -207,7 +207,8 @@ def mutual_info_gap(
         negative estimates count as 0. Its cost grows as n_samples times the number
         of rows.
     log_variance : array-like of shape (n_samples, n_codes), default=None
-        Logarithms of the posterior variances, for ``"gaussian_mixture"`` only.
+        Logarithms of the posterior variances, for ``"gaussian_mixture"`` only; of an
+        estimator of this package ``2 * np.log(model.code_posterior(X).std)``.
     n_bins : int, default=20
         Bins of an axis, >= 1, for ``"binned"`` only (Locatello et al.).
     n_samples : int or None, default=10_000

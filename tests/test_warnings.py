@@ -1,6 +1,7 @@
 """Warnings point at the line of the user that led to them, whoever stands between."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import Callback
 
+import sklearn_ardvae
 from sklearn_ardvae import WAE, SecondStageVAE, TwoStageVAE, metrics
 from sklearn_ardvae._warnings import warn
 
@@ -92,3 +94,11 @@ def test_a_warning_without_a_users_line_is_not_lost():
     frames = {"__name__": "joblib.worker", "warn": warn}
     with pytest.warns(UserWarning, match="nobody"):
         exec(code, frames)
+
+
+def test_nobody_counts_frames_by_hand():
+    package = Path(sklearn_ardvae.__file__).parent
+    counting = [
+        file.name for file in package.rglob("*.py") if "stacklevel=" in file.read_text()
+    ]
+    assert counting == ["_warnings.py"]

@@ -103,7 +103,7 @@ def constraints_of(annotation: Any) -> list[Any]:
     return ["boolean"] if annotation is bool else [origin or annotation]
 
 
-@dataclass_transform(eq_default=False)
+@dataclass_transform(eq_default=False, field_specifiers=(dataclasses.field,))
 class Parameters(BaseEstimator):
     """Base of classes that state their parameters as annotations.
 

@@ -4,10 +4,6 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# Small networks on many threads are slower, not faster.
-export OMP_NUM_THREADS ?= 1
-export OMP_WAIT_POLICY ?= PASSIVE
-
 .PHONY: help quickstart test test-slow lint format clean
 
 help:  ## Show this list.

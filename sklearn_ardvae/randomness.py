@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import IntEnum
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = [
-    "Stream",
-    "derived_generator",
-    "derived_seed",
-    "draw_seed",
-    "seeded_global_rng",
-]
+from ._warnings import warn
+
+__all__ = ["SeededDraws", "Stream", "derived_generator", "derived_seed", "draw_seed"]
 
 
 class Stream(IntEnum):
     """The independent streams of random numbers that one seed is split into.
 
-    Draws for scores and samples are those of the seed itself.
+    Initial weights, draws for scores and samples are those of the seed itself.
     """
 
     NOISE = 0
     SHUFFLE = 1
     VALIDATION = 2
     FINISH = 3
+    NETWORKS = 4
     JACOBIAN_ROWS = 10
     SECOND_STAGE = 11
-
-
-# torch.random.fork_rng saves and restores state of the whole process, so that two
-# threads inside it would see each other's numbers.
-_GLOBAL_RNG = threading.RLock()
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -56,20 +51,87 @@ def derived_generator(
     return torch.Generator(device).manual_seed(derived_seed(seed, *streams))
 
 
-@contextmanager
-def seeded_global_rng(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
-    """Seed torch's global generators inside the block and restore them after it.
+class SeededDraws(TorchDispatchMode):
+    """Inside, torch draws from generators of one seed, in this thread alone.
 
-    For code that can draw from nowhere else: weight initialisation and dropout. One
-    thread at a time.
+    For code that names no generator: initial weights, and whatever a user's networks
+    draw. The global generators are neither seeded nor drawn from, so that no other
+    thread can change the numbers or have its own changed.
+
+    Parameters
+    ----------
+    seed : int
+        The numbers are those that ``torch.manual_seed(seed)`` would give.
     """
-    device = torch.device(device)
-    forked = [device] if device.type == "cuda" else []
-    with _GLOBAL_RNG, torch.random.fork_rng(devices=forked):
-        torch.default_generator.manual_seed(seed)
-        if forked:
-            index = (
-                torch.cuda.current_device() if device.index is None else device.index
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+        self.generators: dict[torch.device, torch.Generator] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: tuple = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded not in func.tags:
+            return func(*args, **kwargs)
+        generator = self._generator_on(_device_of(args, kwargs))
+        if func is torch.ops.aten.native_dropout.default:
+            return _dropout(*args, generator=generator)
+        drawing, place = _overload_with_generator(func)
+        if drawing is None:
+            warn(
+                f"{func} takes no generator: it draws from torch's global one, which "
+                "random_state does not seed."
             )
-            torch.cuda.default_generators[index].manual_seed(seed)
-        yield
+            return func(*args, **kwargs)
+        if place is not None and place < len(args):
+            args = (*args[:place], args[place] or generator, *args[place + 1 :])
+        elif kwargs.get("generator") is None:
+            kwargs = {**kwargs, "generator": generator}
+        return drawing(*args, **kwargs)
+
+    def _generator_on(self, device: torch.device) -> torch.Generator:
+        if device not in self.generators:
+            generator = torch.Generator(device).manual_seed(self.seed)
+            self.generators[device] = generator
+        return self.generators[device]
+
+
+def _device_of(args: tuple, kwargs: dict[str, Any]) -> torch.device:
+    """Return where an operation draws: where it puts its result, or its tensors are."""
+    if kwargs.get("device") is not None:
+        return torch.device(kwargs["device"])
+    tensors = (arg for arg in args if isinstance(arg, Tensor))
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+@cache
+def _overload_with_generator(func: OpOverload) -> tuple[OpOverload | None, int | None]:
+    """Return the form of an operation that takes a generator, and its place there."""
+    names = [argument.name for argument in func._schema.arguments]
+    if "generator" in names:
+        return func, names.index("generator")
+    packet = func.overloadpacket
+    for name in packet.overloads():
+        other: Any = getattr(packet, name)
+        if sorted(a.name for a in other._schema.arguments) == sorted(
+            [*names, "generator"]
+        ):
+            return other, None
+    return None, None
+
+
+def _dropout(
+    x: Tensor, p: float, train: bool | None, *, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return what ``native_dropout`` does: the rows, and what was kept of them."""
+    if train is False or p == 0.0:
+        return x, torch.ones_like(x, dtype=torch.bool)
+    share = torch.rand(x.shape, generator=generator, device=x.device)
+    kept = share >= p
+    return x * kept / max(1.0 - p, 1e-30), kept

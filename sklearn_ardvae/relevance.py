@@ -14,12 +14,9 @@ up to more than 99 % of the total.
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from numbers import Integral, Real
 from typing import Literal
 
@@ -39,21 +36,20 @@ __all__ = [
     "select_active",
 ]
 
-# Numbers in the largest tensor of one chunk of Jacobian-vector products, over 16 for
-# the hidden layers of a convolutional decoder, which are wider than its output.
+# Numbers in the largest tensor of one chunk of columns, over 16 for the hidden layers
+# of a convolutional decoder, which are wider than its output.
 _CHUNK_NUMBERS = 2**20
-
-# Torch keeps the level of forward-mode differentiation for the whole process, so that
-# one thread would end it under another.
-_FORWARD_MODE = threading.Lock()
 
 
 def jacobian_weights(
     decode: Callable[[Tensor], Tensor], z: Tensor, variance: Tensor | None = None
 ) -> Tensor:
-    """Return the mean squared norm of each column of the Jacobian of `decode`.
+    r"""Return the mean squared norm of each column of the Jacobian of `decode`.
 
-    Exact, by one forward-mode product for each axis, several axes at a time.
+    Exact. With :math:`g(u) = J^\top u`, which reverse mode gives as a function of u,
+    the column of axis l is the derivative of :math:`g_l` by u: one more reverse pass
+    for each axis, several axes at a time. (Forward mode would be the shorter word, but
+    is no faster, and torch keeps one level of it for all threads.)
 
     Parameters
     ----------
@@ -69,38 +65,30 @@ def jacobian_weights(
     -------
     Tensor of shape (L,)
     """
+    weights = z.new_zeros(z.shape[1])
     axes = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-    if variance is None:
-        variance = z.new_ones(z.shape[1])
-    varying = variance != 0.0
-    if not varying.any():
-        return z.new_zeros(z.shape[1])
-    with torch.no_grad():
-        n_outputs = decode(z[:1]).numel()
-
-    def column_norm(axis: Tensor) -> Tensor:
-        column = torch.func.jvp(decode, (z,), (axis.expand_as(z),))[1]
-        return column.square().sum() / len(z)
-
-    chunk_size = max(1, _CHUNK_NUMBERS // (len(z) * n_outputs))
-    with _FORWARD_MODE, torch.no_grad():
-        _prepare_forward_mode()
-        norms = torch.func.vmap(column_norm, chunk_size=chunk_size)(axes[varying])
-    weights = norms.new_zeros(z.shape[1])
-    weights[varying] = norms
+    varying = torch.ones_like(weights) if variance is None else variance
+    axes = axes[varying != 0.0]
+    if len(axes) == 0:
+        return weights
+    with torch.enable_grad():
+        z = z.detach().requires_grad_()
+        output = decode(z)
+        u = torch.zeros_like(output, requires_grad=True)
+        if not output.requires_grad:
+            return weights
+        (pulled,) = torch.autograd.grad(
+            output, z, u, create_graph=True, materialize_grads=True
+        )
+    if not pulled.requires_grad:
+        return weights
+    for some in axes.split(max(1, _CHUNK_NUMBERS // output.numel())):
+        along = some[:, None].expand(-1, *z.shape)
+        (columns,) = torch.autograd.grad(
+            pulled, u, along, retain_graph=True, is_grads_batched=True
+        )
+        weights[some.any(0)] = columns.square().flatten(1).sum(1) / len(z)
     return weights
-
-
-@cache
-def _prepare_forward_mode() -> None:
-    """Let torch compile what forward mode needs, once, without warning of itself.
-
-    It does so with ``torch.jit.script`` when a tensor first gets a tangent.
-    """
-    number = torch.zeros(())
-    with warnings.catch_warnings(), torch.autograd.forward_ad.dual_level():
-        warnings.filterwarnings("ignore", r".torch\.jit\.script. ")
-        torch.autograd.forward_ad.make_dual(number, number)
 
 
 def count_active(relevance: Tensor, threshold: float = 0.99) -> Tensor:
@@ -209,8 +197,8 @@ def decoder_relevance(
     threshold : float, default=0.99
         Share of the total relevance that the active axes must exceed, in (0, 1].
     method : {"jvp", "finite_difference"}, default="jvp"
-        ``"jvp"``: exact forward-mode products; the decoder must be made of torch
-        operations. ``"finite_difference"``: central differences of a tenth of a
+        ``"jvp"``: exact products of Jacobian and axis; the decoder must be made of
+        torch operations. ``"finite_difference"``: central differences of a tenth of a
         standard deviation along each axis, for any callable; it gets codes of the
         type of `codes`.
     random_state : int, RandomState instance or None, default=None
@@ -225,7 +213,7 @@ def decoder_relevance(
     ------
     ValueError
         If `codes` or `variance` are not finite or do not fit each other, or if the
-        decoder cannot be differentiated in forward mode.
+        decoder cannot be differentiated twice.
 
     References
     ----------
@@ -296,7 +284,7 @@ def _weights_by_jvp(decoder: Callable, codes: NDArray) -> NDArray:
             weights = jacobian_weights(decoder, _like_parameters(codes, decoder))
         except (RuntimeError, NotImplementedError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"decoder={decoder!r} failed under forward-mode differentiation of a "
+                f"decoder={decoder!r} failed under twofold differentiation of a "
                 "batch of codes; it must map tensors (n, n_components) to tensors "
                 "(n, ...) with torch operations, or pass "
                 f"method='finite_difference'. Torch says: {error}"

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import signal
 import warnings
 
 import joblib
@@ -538,7 +539,7 @@ def test_ctrl_c_keeps_a_model_and_warns(cls, low_rank):
     class Interrupt(Callback):
         def on_batch_end(self, net, **kwargs):
             if len(net.history) == 3:
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
 
     model = fast(cls, max_iter=9, callbacks=[Interrupt()])
     with pytest.warns(UserWarning, match="interrupted by user"):
@@ -551,7 +552,7 @@ def test_ctrl_c_keeps_a_model_and_warns(cls, low_rank):
 def test_ctrl_c_in_the_first_epoch_keeps_the_initial_weights(cls, low_rank):
     class Interrupt(Callback):
         def on_batch_end(self, net, **kwargs):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.warns(UserWarning, match="interrupted by user"):
         model = fast(cls, callbacks=[Interrupt()]).fit(low_rank)

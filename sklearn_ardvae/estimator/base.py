@@ -18,12 +18,14 @@ from .._warnings import warn
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
-from ..randomness import Stream, derived_generator, draw_seed, seeded_global_rng
+from ..randomness import SeededDraws, Stream, derived_generator, draw_seed
 from ..relevance import jacobian_weights, rank_axes, select_active
 from ..training.batches import batch_rows
 from ..training.callbacks import ConvergenceMonitor, SklearnBridge, join_histories
 from ..training.devices import resolve_device
-from ..training.inference import in_batches, noise_variance
+from ..training.environment import count_flops, environment
+from ..training.inference import CodeMoments, code_moments, noise_variance
+from ..training.interrupts import Interrupts
 from ..training.log import closing_line
 from ..training.net import AutoencoderNet
 from .onnx import OnnxMixin
@@ -201,11 +203,15 @@ class BaseAutoencoder(
         if resume and self._optimizer_states is not None:
             net.resume_optimizers(self._optimizer_states)
         # The stages of a fit. What comes after training uses the weights it ended with.
-        with batch_size_named(self.batch_size):
-            net.train(x)
-        net.finish(x)
-        self._train_further(module, net, x)
-        self.__dict__.update(self._fitted_state(module, net, x))
+        with Interrupts() as interrupts:
+            with batch_size_named(self.batch_size):
+                net.train(x, interrupts)
+            with interrupts.deferred():
+                net.finish(x)
+                self._train_further(module, net, x)
+                self.__dict__.update(self._fitted_state(module, net, x))
+        if net.interrupted_ and self.on_interrupt == "raise":
+            raise KeyboardInterrupt
         if self.n_active_components_ == 0:
             warn(
                 f"{type(self).__name__} has no active component: the decoder ignores "
@@ -250,7 +256,7 @@ class BaseAutoencoder(
 
     def _build_module(self) -> AutoencoderModule:
         """Return a module of initial weights that fits the data."""
-        with seeded_global_rng(self._seed):
+        with SeededDraws(self._seed):
             networks = build_networks(
                 self.architecture,
                 shape=tuple(self.input_shape or (self.n_features_in_,)),
@@ -260,7 +266,9 @@ class BaseAutoencoder(
                 hidden_layer_sizes=self.hidden_layer_sizes,
                 activation=self.activation,
             )
-            return self._module_class(networks, **self._module_settings())
+            module = self._module_class(networks, **self._module_settings())
+            module.flops_per_row = count_flops(module)
+        return module
 
     # --- the result -------------------------------------------------------------
 
@@ -268,21 +276,21 @@ class BaseAutoencoder(
         self, module: AutoencoderModule, net: AutoencoderNet, x: Tensor
     ) -> dict[str, Any]:
         """Return the fitted attributes of `module`, trained by `net` on rows `x`."""
-        codes = in_batches(module.encode, x)
-        noise = noise_variance(module, net.error_rows_, self._seed)
-        relevance = self._relevance(module, codes)
+        codes = code_moments(module, x)
+        relevance = self._relevance(module, x, codes)
         total = relevance.sum()
-        host_codes = codes.cpu().double().numpy()
-        history = join_histories(self.history_, net.history)
+        ranked = np.argsort(-relevance, kind="stable").tolist()
+        noise = noise_variance(module, net.error_rows_, self._seed, ranked)
         if _is_collapsed(total, noise * x.shape[1], x):
             active = np.empty(0, dtype=np.intp)
         else:
             active = self._active_axes(module, relevance)
+        history = join_histories(self.history_, net.history)
         return {
             "_module": module,
             "_optimizer_states": net.optimizer_states(),
-            "_code_mean": host_codes.mean(0),
-            "_code_covariance": np.atleast_2d(np.cov(host_codes.T, bias=True)),
+            "_code_mean": codes.mean,
+            "_code_covariance": codes.covariance,
             "active_components_": active,
             "n_active_components_": len(active),
             "relevance_": relevance.astype(np.float32),
@@ -294,16 +302,17 @@ class BaseAutoencoder(
             "device_": str(x.device),
         }
 
-    def _relevance(self, module: AutoencoderModule, codes: Tensor) -> NDArray:
-        """Return the relevance of each axis, from the codes of all rows."""
-        generator = derived_generator(
-            self._seed, Stream.JACOBIAN_ROWS, device=codes.device
-        )
-        order = torch.randperm(len(codes), generator=generator, device=codes.device)
-        at = codes[order[: self._relevance_rule()[1]]]
-        with torch.no_grad():
-            variance = module.component_variance(codes)
-        weights = jacobian_weights(module.decode, at, variance)
+    def _relevance(
+        self, module: AutoencoderModule, x: Tensor, codes: CodeMoments
+    ) -> NDArray:
+        """Return the relevance of each axis."""
+        generator = derived_generator(self._seed, Stream.JACOBIAN_ROWS, device=x.device)
+        order = torch.randperm(len(x), generator=generator, device=x.device)
+        rows = x[order[: self._relevance_rule()[1]]]
+        of_codes = torch.from_numpy(codes.covariance.diagonal().astype(np.float32))
+        with environment(module, len(rows)), torch.no_grad():
+            variance = module.component_variance(of_codes.to(x.device))
+            weights = jacobian_weights(module.decode, module.encode(rows), variance)
         return (weights * variance).cpu().double().numpy()
 
     def _active_axes(self, module: AutoencoderModule, relevance: NDArray) -> NDArray:
@@ -343,7 +352,8 @@ def _is_collapsed(total_relevance: float, error: float, x: Tensor) -> bool:
     the mean. (Perfectly reconstructed clusters have small Jacobians too.)
     """
     variance = x.var(0, correction=0).sum().item()
-    rounding = 1e-12 * x.square().mean(0).sum().item()
+    size = torch.linalg.vector_norm(x).item() ** 2 / len(x)
+    rounding = 1e-12 * size
     ignored = total_relevance <= 1e-2 * variance and error >= 0.95 * variance
     return variance <= rounding or ignored
 

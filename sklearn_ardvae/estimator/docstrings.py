@@ -88,6 +88,10 @@ min_output_components : int, default=0
     the active components and then the most relevant of the others. With 1, a
     candidate of a search whose axes have all collapsed gets a poor score from the next
     step of a pipeline, not an error. `n_active_components_` is what was found.
+on_interrupt : {"keep", "raise"}, default="keep"
+    What happens after Ctrl-C in `fit`, which keeps the best weights so far: a warning,
+    or KeyboardInterrupt, so that a search ends with it instead of going on to the next
+    candidate.
 skorch_params : dict, default=None
     Passed to ``skorch.NeuralNet`` last, for example
     ``{"optimizer__weight_decay": 1e-4}`` or ``{"compile": True}``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +20,7 @@ from ..nn.module import AutoencoderModule
 from ..nn.variational import VariationalModule
 from ..randomness import derived_generator, draw_seed
 from ..training.devices import resolve_device
+from ..training.environment import environment
 from ..training.inference import evidence, in_batches
 from .validation import as_tensor, check_codes, validate_rows
 
@@ -87,7 +89,7 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             Posterior means where there is a posterior: of the active components,
             most relevant first, or of all if ``output_components="all"``.
         """
-        return self._encode(self._rows(X))
+        return _host(self._encode(self._rows(X)))
 
     def code_posterior(self, X: ArrayLike) -> CodePosterior:
         """Return mean and standard deviation of the codes of each row.
@@ -136,8 +138,9 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             len(self.active_components_): self.active_components_,
             len(self._columns_out): self._columns_out,
         }
-        codes = check_codes(self, X, set(widths))
-        return self._decode(codes, widths[codes.shape[1]])
+        codes = check_codes(self, X, set(widths), self._precision(X))
+        columns = widths[codes.shape[1]]
+        return _host(self._decode(as_tensor(codes, self._device), columns))
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return ``inverse_transform(transform(X))``.
@@ -152,7 +155,8 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (n_samples, n_features)
             Reconstructions from what `transform` returns.
         """
-        return self._decode(self._encode(self._rows(X)), self._columns_out)
+        codes = self._encode(self._rows(X)).float()
+        return _host(self._decode(codes, self._columns_out))
 
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
@@ -205,25 +209,44 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         self.device_ = str(resolve_device(device))
         self._module.to(self.device_)
 
+    def _precision(self, X: Any) -> type[np.floating]:
+        """Return what X is computed in: float64 if it is that, and on the CPU.
+
+        Other devices have no float64, or a slow one.
+        """
+        is_double = str(getattr(X, "dtype", "")).removeprefix("torch.") == "float64"
+        return np.float64 if is_double and self._device.type == "cpu" else np.float32
+
     def _rows(self, X: ArrayLike) -> Tensor:
         """Return checked rows where the module is."""
         check_is_fitted(self)
-        return as_tensor(validate_rows(self, X, reset=False), self._device)
+        rows = validate_rows(self, X, reset=False, dtype=self._precision(X))
+        return as_tensor(rows, self._device)
 
-    def _encode(self, x: Tensor) -> NDArray[np.float32]:
-        codes = in_batches(self._module.encode, x)
-        return codes.cpu().numpy()[:, self._columns_out]
+    def _encode(self, x: Tensor) -> Tensor:
+        """Return the codes of the components that `transform` returns."""
+        columns = torch.as_tensor(self._columns_out, device=x.device)
+        return in_batches(self._module, lambda m, rows: m.encode(rows)[:, columns], x)
 
     def _code_posterior(self, x: Tensor) -> CodePosterior:
-        std = in_batches(self._module.code_std, x).cpu().numpy()
-        return CodePosterior(self._encode(x), std[:, self._columns_out])
+        columns = torch.as_tensor(self._columns_out, device=x.device)
+        std = in_batches(self._module, lambda m, rows: m.code_std(rows)[:, columns], x)
+        return CodePosterior(_host(self._encode(x)), _host(std))
 
-    def _decode(self, codes: NDArray, columns: NDArray) -> NDArray[np.float32]:
+    def _decode(self, codes: Tensor, columns: NDArray) -> Tensor:
         """Decode codes of some components, the others at their training mean."""
-        filled = np.tile(self._code_mean.astype(np.float32), (len(codes), 1))
-        filled[:, columns] = codes
-        z = torch.from_numpy(filled).to(self._device)
-        return in_batches(self._module.decode, z).cpu().numpy()
+        whole = self._completion(codes, columns)
+        return in_batches(self._module, lambda m, z: m.decode(whole(z)), codes)
+
+    def _completion(self, like: Tensor, columns: NDArray) -> Callable[[Tensor], Tensor]:
+        """Return what makes codes of all components from those of `columns`."""
+        means = torch.from_numpy(self._code_mean).to(like)
+        places = torch.as_tensor(columns, device=like.device)
+
+        def whole(codes: Tensor) -> Tensor:
+            return means.repeat(len(codes), 1).index_copy(1, places, codes)
+
+        return whole
 
     # --- scores and samples -----------------------------------------------------
 
@@ -250,12 +273,19 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (n_samples,)
             Scores; the same sample has the same score in any company.
         """
-        x = self._rows(X)
+        x, columns = self._rows(X), self._columns_out
         if isinstance(self._module, VariationalModule):
-            bounds = evidence(self._module, x, self.noise_variance_, self._seed)
-            return bounds.cpu().numpy()
-        reconstructed = self._decode(self._encode(x), self._columns_out)
-        return -np.square(reconstructed - x.cpu().numpy()).mean(axis=1)
+            axes = self.active_components_.tolist()
+            noise = self.noise_variance_
+            return _host(evidence(self._module, x, noise, self._seed, axes))
+        whole = self._completion(x, columns)
+        places = torch.as_tensor(columns, device=x.device)
+
+        def score(module: AutoencoderModule, rows: Tensor) -> Tensor:
+            reconstructed = module.decode(whole(module.encode(rows)[:, places]))
+            return -(reconstructed - rows).square().mean(1)
+
+        return _host(in_batches(self._module, score, x))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean of `score_samples`, for model selection.
@@ -318,16 +348,21 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         columns = self._columns_out
         if isinstance(density, str) and density == "prior":
             generator = derived_generator(seed, device=self._device)
-            with torch.no_grad():
+            with environment(self._module, n_samples), torch.no_grad():
                 z = self._module.draw_prior(n_samples, generator)
-            return self._decode(z.cpu().numpy()[:, columns], columns)
+            return _host(self._decode(z[:, torch.as_tensor(columns)], columns))
         if isinstance(density, str) and density == "gaussian":
             mean = torch.from_numpy(self._code_mean[columns])
             covariance = self._code_covariance[np.ix_(columns, columns)]
             root = covariance_root(torch.from_numpy(covariance))
             z = draw_gaussian(mean, root, n_samples, derived_generator(seed))
-            return self._decode(z.numpy(), columns)
+            return _host(self._decode(z.to(self._device, torch.float32), columns))
         q = None if X is None else self._code_posterior(self._rows(X))
         codes, std = (None, None) if q is None else (q.mean, q.std)
         z = draw_from_density(density, n_samples, seed, codes, std)
         return self.inverse_transform(z)
+
+
+def _host(x: Tensor) -> NDArray[np.float32]:
+    """Return what users get: an array of float32."""
+    return x.float().cpu().numpy()

@@ -213,5 +213,6 @@ class AutoencoderParameters(TrainingParameters):
     warm_start: bool = False
     output_components: Literal["active", "all"] = "active"
     min_output_components: Whole = 0
+    on_interrupt: Literal["keep", "raise"] = "keep"
     skorch_params: dict[str, Any] | None = None
     callbacks: list | None = None

@@ -31,8 +31,14 @@ __all__ = [
 _LARGE_SCALE = 30.0
 
 
-def validate_rows(estimator: BaseEstimator, X, *, reset: bool) -> np.ndarray | Tensor:
-    """Return X as float32 rows, checked against what `estimator` was fitted on.
+def validate_rows(
+    estimator: BaseEstimator,
+    X,
+    *,
+    reset: bool,
+    dtype: type[np.floating] = np.float32,
+) -> np.ndarray | Tensor:
+    """Return X as rows of floats, checked against what `estimator` was fitted on.
 
     Parameters
     ----------
@@ -42,6 +48,8 @@ def validate_rows(estimator: BaseEstimator, X, *, reset: bool) -> np.ndarray | T
         Arrays, data frames, or a tensor, which keeps its device.
     reset : bool
         Whether to set ``n_features_in_`` and ``feature_names_in_``.
+    dtype : type
+        Of the rows.
 
     Raises
     ------
@@ -56,12 +64,14 @@ def validate_rows(estimator: BaseEstimator, X, *, reset: bool) -> np.ndarray | T
         X = X.reshape(len(X), math.prod(X.shape[1:]))
     min_samples = 2 if reset else 1
     if isinstance(X, Tensor):
-        X = _validate_tensor(estimator, X, reset=reset, min_samples=min_samples)
+        X = _validate_tensor(
+            estimator, X, reset=reset, dtype=dtype, min_samples=min_samples
+        )
     else:
         X = validate_data(
             estimator,
             X,
-            dtype=np.float32,
+            dtype=dtype,
             order="C",
             ensure_min_samples=min_samples,
             reset=reset,
@@ -162,7 +172,12 @@ def batch_size_named(batch_size: object) -> Iterator[None]:
 
 
 def _validate_tensor(
-    estimator: BaseEstimator, X: Tensor, *, reset: bool, min_samples: int
+    estimator: BaseEstimator,
+    X: Tensor,
+    *,
+    reset: bool,
+    dtype: type[np.floating],
+    min_samples: int,
 ) -> Tensor:
     name = type(estimator).__name__
     if X.ndim != 2:
@@ -177,7 +192,7 @@ def _validate_tensor(
         )
     if X.is_complex():
         raise ValueError(f"Complex data not supported: X has dtype {X.dtype}.")
-    X = X.detach().to(torch.float32)
+    X = X.detach().to(getattr(torch, np.dtype(dtype).name))
     if not X.isfinite().all():
         raise ValueError(f"Input X contains NaN or infinity; {name} takes neither.")
     validate_data(estimator, X, skip_check_array=True, reset=reset)
@@ -192,15 +207,17 @@ def as_tensor(X: np.ndarray | Tensor, device: torch.device) -> Tensor:
     return torch.from_numpy(X if X.flags.writeable else X.copy()).to(device)
 
 
-def check_codes(estimator: BaseEstimator, X, widths: set[int]) -> np.ndarray:
-    """Return codes as float32 rows of one of `widths`."""
+def check_codes(
+    estimator: BaseEstimator, X, widths: set[int], dtype: type[np.floating]
+) -> np.ndarray:
+    """Return codes as rows of floats, of one of `widths`."""
     if isinstance(X, Tensor):
-        X = X.detach().to("cpu", torch.float32).numpy()
+        X = X.detach().cpu().numpy()
     _refuse_dates(X)
     min_features = 0 if 0 in widths else 1
     X = check_array(
         X,
-        dtype=np.float32,
+        dtype=dtype,
         order="C",
         estimator=estimator,
         input_name="X",
@@ -238,7 +255,7 @@ def check_range(x: Tensor, likelihood: str, decoder: nn.Module) -> None:
 
 def warn_of_scale(x: Tensor) -> None:
     """Warn about data that the defaults are not meant for."""
-    scale = (x - x.mean(0)).square().mean().sqrt().item()
+    scale = x.var(0, correction=0).mean().sqrt().item()
     if scale > _LARGE_SCALE:
         warn(
             f"The features of X have a standard deviation of {scale:.3g} on average. "

@@ -84,7 +84,7 @@ class ARDVAEModule(VariationalModule):
         rate_0 = shape_0 * self.prior_variance
         sum_of_squares = torch.zeros_like(self.prior_variance)
         for rows in x.split(_ENCODE_ROWS):
-            z = self.posterior(rows).sample(self.draw_noise(len(rows), generator))
+            z = self.posterior(rows).sample(self.posterior_noise(len(rows), generator))
             sum_of_squares += z.square().sum(0)
         shape = shape_0 + len(x) / 2
         rate = rate_0 + sum_of_squares / 2
@@ -110,11 +110,11 @@ class ARDVAEModule(VariationalModule):
         log_prior = student_t_log_density(z, 2 * self.prior_shape, self.prior_variance)
         return -(normal_entropy(q.log_variance) + log_prior).sum(1)
 
-    def component_variance(self, codes: Tensor) -> Tensor:
+    def component_variance(self, of_codes: Tensor) -> Tensor:
         return self.prior_variance
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
-        z = self.draw_noise(n_rows, generator) * self.prior_variance.sqrt()
+        z = self.standard_normal(n_rows, generator) * self.prior_variance.sqrt()
         if self.prior == "gaussian":
             return z
         shape = self.prior_shape.expand_as(z)

@@ -151,7 +151,7 @@ class NGVAEModule(VariationalModule):
     def kl(self, q: NormalGammaPosterior, z: Tensor) -> Tensor:
         return q.kl()
 
-    def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
+    def posterior_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
         return self.standard_normal(n_rows, generator, width=2 * self.n_components)
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:

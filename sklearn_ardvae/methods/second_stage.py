@@ -33,10 +33,11 @@ from ..nn.likelihoods import GaussianLikelihood
 from ..nn.module import LossTerms, Networks
 from ..nn.networks import check_layer_sizes
 from ..nn.perceptrons import ACTIVATIONS, multilayer_perceptron
-from ..randomness import derived_generator, draw_seed, seeded_global_rng
+from ..randomness import SeededDraws, derived_generator, draw_seed
 from ..training.batches import batch_rows
 from ..training.callbacks import ConvergenceMonitor, join_histories
 from ..training.devices import resolve_device
+from ..training.environment import count_flops
 from ..training.inference import evidence
 from ..training.net import AutoencoderNet
 from .vae import VAEModule
@@ -96,7 +97,7 @@ class SecondStageModule(VAEModule):
     Parameters
     ----------
     networks, initial_noise_variance
-        As for `VAEModule`; of codes, with as many features as components.
+        As for `VAEModule`; a row is twice as wide as a code.
     """
 
     noise_model = "learned"
@@ -125,13 +126,6 @@ class SecondStageModule(VAEModule):
     def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
         """Draw noise for z, then for u, shape (n_rows, 2 * n_components)."""
         return self.standard_normal(n_rows, generator, width=2 * self.n_components)
-
-    def draw_score_noise(
-        self, n_draws: int, generator: torch.Generator
-    ) -> list[Tensor]:
-        """Draw noise for u alone: a code that is scored is given."""
-        both = super().draw_score_noise(n_draws, generator)
-        return [noise.chunk(2, 1)[1] for noise in both]
 
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
         (mean, std), (for_z, for_u) = x.chunk(2, 1), noise.chunk(2, 1)
@@ -273,7 +267,7 @@ class SecondStageVAE(DensityMixin, TrainingParameters):
         std = np.zeros_like(codes) if std is None else _check_std(std, codes.shape)
         device = resolve_device(self.device)
         seed = draw_seed(self.random_state)
-        with seeded_global_rng(seed):
+        with SeededDraws(seed):
             module = self._build_module(codes.shape[1])
         rows = torch.from_numpy(np.hstack((codes, std))).to(device)
         net = self._train(module.to(device), rows, seed)
@@ -285,7 +279,7 @@ class SecondStageVAE(DensityMixin, TrainingParameters):
         return self
 
     def _build_module(self, n_components: int) -> SecondStageModule:
-        """Return a module with initial weights from the global generator."""
+        """Return a module of initial weights."""
         hidden = check_layer_sizes(self.hidden_layer_sizes)
         activation = ACTIVATIONS.get(self.activation, self.activation)
         n = n_components
@@ -294,9 +288,12 @@ class SecondStageVAE(DensityMixin, TrainingParameters):
             SkipPerceptron(n, n, hidden[::-1], activation),
             GaussianLikelihood(),
             n_components=n,
-            n_features=n,
+            n_features=2 * n,
+            foreign=not isinstance(self.activation, str),
         )
-        return SecondStageModule(networks, initial_noise_variance=self.noise_variance)
+        module = SecondStageModule(networks, initial_noise_variance=self.noise_variance)
+        module.flops_per_row = count_flops(module)
+        return module
 
     def _train(
         self,
@@ -372,13 +369,16 @@ class SecondStageVAE(DensityMixin, TrainingParameters):
             Bounds; the same code has the same one in any company.
         """
         check_is_fitted(self)
-        codes = validate_data(self, X, dtype=np.float32, reset=False)
+        codes = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         module = self._module
+        device = module.code_mean.device
+        rows = torch.from_numpy(codes)
+        rows = rows if device.type == "cpu" else rows.to(device, torch.float32)
         with torch.no_grad():
-            z = module.standardise(torch.from_numpy(codes).to(module.code_mean.device))
+            z = module.standardise(rows)
             units = module.code_scale.log().sum()
         bounds = evidence(module, z, self.noise_variance_, self._seed) - units
-        return bounds.cpu().numpy()
+        return bounds.float().cpu().numpy()
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean of `score_samples`, for model selection.

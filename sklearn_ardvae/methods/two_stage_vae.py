@@ -198,7 +198,7 @@ class TwoStageVAE(VAE, noise="learned"):
         settings = {"streaming": True, "max_epochs": 1, "validation_fraction": 0.0}
         second = self._density()._train(
             module.second_stage,
-            in_batches(module.code_rows, x),
+            in_batches(module, lambda m, rows: m.code_rows(rows), x),
             derived_seed(self._seed, Stream.SECOND_STAGE),
             name="TwoStageVAE, second stage",
             epochs_before=len(next(iter(earlier.values()), [])),

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_array, check_consistent_length
 from torch import Tensor, nn
 
-from ..randomness import derived_generator, draw_seed, seeded_global_rng
+from ..randomness import SeededDraws, derived_generator, draw_seed
 from ._factors import check_counts
 
 __all__ = ["ClassifierFeatures", "extract_features", "train_classifier_features"]
@@ -249,7 +249,7 @@ def train_classifier_features(
     values = data.astype(np.float64)
     scale = float(values.mean()), float(values.std()) or 1.0
     seed = draw_seed(random_state)
-    with seeded_global_rng(seed):
+    with SeededDraws(seed):
         network = _network(shape, n_features, len(classes))
     features = ClassifierFeatures(network, shape, scale)
     features.classes_ = classes

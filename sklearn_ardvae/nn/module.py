@@ -8,6 +8,7 @@ sees nothing of the method but what stands here.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ class Networks:
         The latent size L.
     n_features : int
         The width D of rows.
+    foreign : bool
+        Whether they are a user's, which may draw random numbers of their own.
     """
 
     encoder: nn.Module
@@ -57,6 +60,7 @@ class Networks:
     likelihood: Likelihood
     n_components: int
     n_features: int
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,8 @@ class AutoencoderModule(nn.Module):
     #: method still changes the size of its model, the engine neither lowers the
     #: learning rate nor stops nor keeps best weights.
     settled = True
+    #: Floating point operations of a row's way there and back; unknown until counted.
+    flops_per_row = math.inf
 
     if TYPE_CHECKING:  # torch takes every buffer for "Tensor or Module"
 
@@ -203,6 +209,7 @@ class AutoencoderModule(nn.Module):
         self.likelihood = networks.likelihood
         self.n_components = networks.n_components
         self.n_features = networks.n_features
+        self.has_foreign_networks = networks.foreign
         declared = self.declared_settings()
         missing = [n for n, needed in declared.items() if needed and n not in settings]
         unknown = [name for name in settings if name not in declared]
@@ -247,9 +254,9 @@ class AutoencoderModule(nn.Module):
         """Return the mean of x given z, in the range of the data."""
         return self.likelihood.mean(self.output(z))
 
-    def component_variance(self, codes: Tensor) -> Tensor:
-        """Return the variance of each latent axis, shape (n_components,)."""
-        return codes.var(0, correction=0)
+    def component_variance(self, of_codes: Tensor) -> Tensor:
+        """Return the variance of each latent axis, given that of the codes, (L,)."""
+        return of_codes
 
     def is_active(self) -> Tensor | None:
         """Return which axes the method's own rule keeps, bool, (n_components,).

@@ -80,7 +80,14 @@ def build_networks(
     if len(sample) > 1:
         encoder = nn.Sequential(nn.Unflatten(1, sample), encoder)
         decoder = nn.Sequential(decoder, nn.Flatten())
-    return Networks(encoder, decoder, likelihood, n_components, ends.n_features)
+    return Networks(
+        encoder,
+        decoder,
+        likelihood,
+        n_components,
+        ends.n_features,
+        foreign=not (is_named and isinstance(activation, str)),
+    )
 
 
 def check_layer_sizes(sizes: ArrayLike, name: str = "hidden_layer_sizes") -> list[int]:

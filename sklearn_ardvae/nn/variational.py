@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -51,16 +52,23 @@ class VariationalModule(AutoencoderModule):
     def code_std(self, x: Tensor) -> Tensor:
         return self.posterior(x).std
 
-    def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
+    def posterior_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
+        """Draw what a draw of q is made from, by ``q.sample``."""
         return self.standard_normal(n_rows, generator)
 
     def draw_score_noise(
-        self, n_draws: int, generator: torch.Generator
+        self, n_draws: int, generator: torch.Generator, axes: Sequence[int] = ()
     ) -> list[Tensor]:
-        """Draw noise of one row, several times, that serves every row of a score."""
-        return antithetic(self.draw_noise(n_draws // 2, generator))
+        """Draw noise of one row, several times, that serves every row of a score.
+
+        The dependence between `axes`, the most relevant first, is integrated exactly.
+        """
+        return antithetic(self.posterior_noise(n_draws // 2, generator), axes)
 
     # --- the loss: q and the noise are what `posterior` and `draw_noise` return -----
+
+    def draw_noise(self, n_rows: int, generator: torch.Generator) -> Any:
+        return self.posterior_noise(n_rows, generator)
 
     def kl(self, q: Any, z: Tensor) -> Tensor:
         """Return the divergence from the prior of each row, shape (n_rows,)."""

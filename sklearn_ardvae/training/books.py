@@ -84,7 +84,7 @@ class ActiveCount:
             return own.sum()
         if self.n_calls % self._EVERY == 0:
             codes = module.encode(rows)
-            variance = module.component_variance(codes)
+            variance = module.component_variance(codes.var(0, correction=0))
             at = codes[: self._JACOBIANS]
             relevance = jacobian_weights(module.decode, at, variance) * variance
             self.last = count_active(relevance, self.threshold)

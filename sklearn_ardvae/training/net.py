@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +15,13 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Phase
-from ..randomness import Stream, derived_generator, seeded_global_rng
+from ..randomness import Stream, derived_generator, derived_seed
 from .batches import Rows, TensorBatches
 from .books import ActiveCount, Sums, check_finite
+from .environment import environment
+from .interrupts import Interrupts
 from .log import EpochLog
 
 __all__ = ["AutoencoderNet", "TrainedPhase"]
@@ -34,6 +34,12 @@ _ERROR_ROWS = 10_000
 
 # What skorch tells callbacks of every batch, mostly for nothing: 3 % of the time.
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+# Told before and after the loop that Ctrl-C may leave.
+_OUTSIDE_THE_LOOP = ("on_train_begin", "on_train_end")
+
+# What a step costs in passes of the rows through the networks.
+_PASSES = 3
 
 # Validation needs no gradients, so that larger batches fit.
 _VALIDATION_BATCH = 1024
@@ -172,12 +178,6 @@ class AutoencoderNet(NeuralNet):
         """The optimiser of each phase."""
         return [trained.optimizer for trained in self.phases_]
 
-    def _source_of_dropout(self) -> AbstractContextManager:
-        """Give dropout, which draws from the global generator, a seeded one."""
-        if any(isinstance(m, _DropoutNd) for m in self.module_.modules()):
-            return seeded_global_rng(self.seed + self.epochs_before, self.device)
-        return nullcontext()
-
     def get_split_datasets(
         self, X: Tensor, y: Any = None, **fit_params: Any
     ) -> tuple[Rows, Rows | None]:
@@ -223,15 +223,29 @@ class AutoencoderNet(NeuralNet):
 
     # --- the loop ---------------------------------------------------------------
 
-    def train(self, x: Tensor) -> AutoencoderNet:
+    def train(self, x: Tensor, interrupts: Interrupts | None = None) -> AutoencoderNet:
         """Train the module on rows `x`, for `max_epochs` epochs or until told to stop.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features)
             On the net's device.
+        interrupts : Interrupts or None
+            Of a block that goes on after training; by default that of training alone.
         """
-        return self.partial_fit(x)
+        if interrupts is None:
+            with Interrupts() as interrupts:
+                return self.train(x, interrupts)
+        self.interrupts_ = interrupts
+        size = len(x) if self.batch_size == -1 else self.batch_size
+        seed = derived_seed(self.seed, Stream.NETWORKS, self.epochs_before)
+        # A step goes there and back, and back again for the gradients.
+        with environment(self.module_, _PASSES * min(size, len(x)), seed):
+            self.partial_fit(x)
+        self.interrupted_ |= interrupts.seen
+        # It refers back to the net, which would wait for the cyclic collector.
+        self.__dict__.pop("fresh_batches_", None)
+        return self
 
     def fit_loop(
         self, X: Tensor, y: Any = None, epochs: int | None = None, **kwargs: Any
@@ -239,13 +253,12 @@ class AutoencoderNet(NeuralNet):
         self.stop_requested_ = self.interrupted_ = False
         self.n_epochs_ = self.epochs_before + self.max_epochs
         try:
-            with self._source_of_dropout():
-                super().fit_loop(X, y, epochs=epochs, **kwargs)
+            super().fit_loop(X, y, epochs=epochs, **kwargs)
         except _StopTraining:
             pass
-        except KeyboardInterrupt as interrupt:
-            self.stop_requested_ |= _raised_by_callback(interrupt)
-            self.interrupted_ = not self.stop_requested_
+        except KeyboardInterrupt:
+            self.interrupted_ = True
+        self.interrupted_ |= self.interrupts_.seen
         if self.history and "train_loss" not in self.history[-1]:
             self.history.pop()
         return self
@@ -262,8 +275,19 @@ class AutoencoderNet(NeuralNet):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Tell callbacks; of a batch, only if one of them wants to know."""
-        if method_name not in _BATCH_HOOKS or method_name in self.batch_hooks_:
-            super().notify(method_name, **cb_kwargs)
+        if method_name in _BATCH_HOOKS and method_name not in self.batch_hooks_:
+            return
+        getattr(self, method_name)(self, **cb_kwargs)
+        # With half of them told, best weights might not come back: Ctrl-C waits.
+        with self.interrupts_.deferred():
+            for _, callback in self.callbacks_:
+                try:
+                    getattr(callback, method_name)(self, **cb_kwargs)
+                except KeyboardInterrupt:
+                    # So do skorch's callbacks end training; a second Ctrl-C as well.
+                    self.request_stop()
+        if self.interrupts_.seen and method_name not in _OUTSIDE_THE_LOOP:
+            raise KeyboardInterrupt
 
     def request_stop(self) -> None:
         """End training before the next epoch; every callback still sees this one."""
@@ -272,7 +296,7 @@ class AutoencoderNet(NeuralNet):
     def on_epoch_begin(
         self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any
     ) -> None:
-        if self.stop_requested_:
+        if self.stop_requested_ or self.interrupts_.seen:
             raise _StopTraining
         super().on_epoch_begin(net, dataset_train, **kwargs)
         # skorch's callbacks look for a row of batches; one per epoch is enough, and
@@ -417,7 +441,8 @@ class AutoencoderNet(NeuralNet):
             self.seed, Stream.FINISH, n_epochs, device=self.device
         )
         module = self.module_ if module is None else module
-        module.eval().finish(x, generator, self.streaming)
+        with environment(module, min(len(x), _VALIDATION_BATCH)):
+            module.eval().finish(x, generator, self.streaming)
 
     def optimizer_states(self) -> list[dict[str, Any]]:
         """Return what `resume_optimizers` of a later net takes."""
@@ -439,12 +464,3 @@ def _fused_runs_on(device: str | torch.device) -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _raised_by_callback(interrupt: KeyboardInterrupt) -> bool:
-    """Tell skorch's own early stopping, which raises this, from the user's Ctrl-C."""
-    traceback = interrupt.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    module = traceback.tb_frame.f_globals.get("__name__", "") if traceback else ""
-    return module.startswith("skorch.callbacks")

@@ -1,6 +1,7 @@
 """TwoStageVAE: what its stages share, what the second draws, and when it is trained."""
 
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_an_interrupted_first_stage_leaves_the_prior(low_rank):
     class Interrupt(Callback):
         def on_batch_end(self, net, **kwargs):
             if len(net.history) == 2:
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
 
     with pytest.warns(UserWarning, match="interrupted by user") as caught:
         model = fast(TwoStageVAE, callbacks=[Interrupt()]).fit(low_rank)
@@ -120,7 +121,7 @@ def test_an_interrupted_second_stage_keeps_both(low_rank, monkeypatch):
     def interrupted(self, x, noise):
         calls.append(x)
         if len(calls) == 100:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return loss(self, x, noise)
 
     monkeypatch.setattr(SecondStageModule, "loss", interrupted)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import signal
 
 import numpy as np
 import pytest
@@ -31,7 +32,16 @@ class Plain(AutoencoderModule):
         encoder = nn.Sequential(nn.Linear(5, 2), nn.Dropout(0.5 if dropout else 0.0))
         if not dropout:
             encoder = encoder[0]
-        super().__init__(Networks(encoder, nn.Linear(2, 5), GaussianLikelihood(), 2, 5))
+        super().__init__(
+            Networks(
+                encoder,
+                nn.Linear(2, 5),
+                GaussianLikelihood(),
+                2,
+                5,
+                foreign=dropout,
+            )
+        )
 
     def loss(self, x, noise):
         error = self.likelihood.reconstruction(x, self.decoder(self.encode(x))).mean()
@@ -302,7 +312,7 @@ class Interrupting(Callback):
 
     def interrupt(self, net, **kwargs):
         if len(net.history) == self.epoch:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_ctrl_c_keeps_the_epochs_that_were_finished():

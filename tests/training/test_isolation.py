@@ -1,0 +1,175 @@
+"""What goes on in other threads and processes changes no fit, and no fit changes it."""
+
+import gc
+import multiprocessing
+import pickle
+import threading
+import weakref
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from estimator_table import CLASSES, IDS, fast
+from torch import nn
+from torch.nn import functional as F
+
+from sklearn_ardvae import ARDVAE, VAE
+from sklearn_ardvae.relevance import jacobian_weights
+
+every_estimator = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+
+
+def weights(model):
+    return pickle.dumps(model.__getstate__()["_weights"])
+
+
+class Beside:
+    """A thread that does something again and again."""
+
+    def __init__(self, act):
+        self.act, self.done = act, False
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        while not self.done:
+            self.act()
+
+    def __exit__(self, *_):
+        self.done = True
+        self.thread.join()
+
+
+def test_a_thread_that_draws_changes_no_fit(low_rank):
+    expected = weights(fast(ARDVAE).fit(low_rank))
+    with Beside(lambda: torch.randn(1000)):
+        found = [weights(fast(ARDVAE).fit(low_rank)) for _ in range(60)]
+    assert found == [expected] * 60
+
+
+@every_estimator
+def test_a_fit_changes_no_other_threads_numbers(cls, low_rank):
+    seen = set()
+
+    def draw():
+        torch.manual_seed(3)
+        seen.add(tuple(torch.rand(5).tolist()))
+
+    with Beside(draw):
+        fast(cls).fit(low_rank).sample(3, random_state=0)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_fits_in_company_are_those_of_one_alone(backend, low_rank):
+    expected = weights(fast(ARDVAE).fit(low_rank))
+    with joblib.parallel_config(backend, n_jobs=4):
+        found = joblib.Parallel()(
+            joblib.delayed(fast(ARDVAE).fit)(low_rank) for _ in range(32)
+        )
+    assert [weights(model) for model in found] == [expected] * 32
+
+
+def test_a_thread_in_forward_mode_disturbs_no_relevance():
+    decoder = nn.Sequential(nn.Linear(8, 32), nn.SiLU(), nn.Linear(32, 10))
+    z = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))
+    expected = jacobian_weights(decoder, z)
+    failed = []
+
+    def differentiate():
+        try:
+            torch.func.jvp(decoder, (z,), (z,))
+        except RuntimeError as error:
+            failed.append(error)
+
+    with Beside(differentiate):
+        found = [jacobian_weights(decoder, z) for _ in range(100)]
+    assert not failed
+    assert all(torch.equal(weights, expected) for weights in found)
+
+
+class Drawing(nn.Module):
+    """A network that draws in every mode, and of whose draws torch knows nothing."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.layer = nn.Linear(n_in, n_out)
+        self.attention = nn.MultiheadAttention(n_out, 1, dropout=0.2)
+
+    def forward(self, x):
+        h = F.dropout(self.layer(x), 0.1)
+        h = h + 0.01 * torch.randn_like(h)
+        return h + self.attention(h, h, h)[0]
+
+
+DRAWING = {
+    "networks": {
+        "architecture": (
+            lambda shape, n_out: Drawing(shape[0], n_out),
+            lambda n_in, shape: Drawing(n_in, shape[0]),
+        )
+    },
+    "activation": {"activation": nn.RReLU},
+}
+
+
+@pytest.mark.parametrize("params", DRAWING.values(), ids=DRAWING.keys())
+def test_networks_that_draw_are_repeatable_and_leave_the_global_generator(
+    params, low_rank
+):
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first, second, other = (
+        fast(VAE, random_state=seed, **params).fit(low_rank) for seed in (0, 0, 1)
+    )
+    assert weights(first) == weights(second) != weights(other)
+    codes = first.transform(low_rank)
+    np.testing.assert_array_equal(codes, second.transform(low_rank))
+    np.testing.assert_array_equal(codes, first.transform(low_rank))
+    assert first.score(low_rank) == second.score(low_rank)
+    np.testing.assert_array_equal(first.sample(3, 0), second.sample(3, 0))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def fit_in_a_child(connection, x):
+    connection.send(weights(fast(ARDVAE).fit(x)))
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="no fork here"
+)
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_can_fit(low_rank):
+    expected = weights(fast(ARDVAE).fit(low_rank))
+    context = multiprocessing.get_context("fork")
+    with Beside(lambda: fast(ARDVAE).fit(low_rank)):
+        for _ in range(5):
+            ours, theirs = context.Pipe()
+            child = context.Process(target=fit_in_a_child, args=(theirs, low_rank))
+            child.start()
+            assert ours.poll(60), "the child hangs"
+            assert ours.recv() == expected
+            child.join()
+
+
+@every_estimator
+def test_nothing_waits_for_the_cyclic_collector(cls, low_rank, monkeypatch):
+    seen = []
+    kept = cls._relevance
+
+    def relevance(self, module, x, codes):
+        seen.append(weakref.ref(x))
+        return kept(self, module, x, codes)
+
+    monkeypatch.setattr(cls, "_relevance", relevance)
+    gc.collect()
+    gc.disable()
+    try:
+        model = fast(cls).fit(low_rank.astype(np.float64))
+        assert [ref() for ref in seen] == [None]
+    finally:
+        gc.enable()
+    assert model.n_iter_ == 2

@@ -33,4 +33,4 @@ $(VENV)/.%: pyproject.toml constraints.txt
 	touch $@
 
 clean:  ## Remove the environment and what the examples and benchmarks wrote.
-	rm -rf $(VENV) examples/output benchmarks/output .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) examples/output benchmarks/output .mypy_cache .pytest_cache .ruff_cache .hypothesis

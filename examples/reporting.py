@@ -7,14 +7,23 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
 
 from sklearn_ardvae.estimator.base import BaseAutoencoder
 
 _COLUMNS = 10
 
 
-def print_report(model: BaseAutoencoder, X: np.ndarray, seconds: float) -> None:
-    """Print what a person wants to know; X are images that were not trained on."""
+def print_report(
+    model: BaseAutoencoder,
+    X: np.ndarray,
+    seconds: float,
+    train: np.ndarray | None = None,
+) -> None:
+    """Print what a person wants to know; X are images that were not trained on.
+
+    With the images that were, also how far PCA comes with as many axes.
+    """
     active = model.active_components_
     shares = " ".join(f"{share:.1%}" for share in model.relevance_ratio_[active])
     error = np.square(model.reconstruct(X) - X).mean()
@@ -23,10 +32,19 @@ def print_report(model: BaseAutoencoder, X: np.ndarray, seconds: float) -> None:
         f"  shares of relevance   {shares}\n"
         f"  reconstruction error  {error:.4f} a pixel, of a variance of "
         f"{X.var(axis=0).mean():.4f} (images not seen)\n"
+        f"{_pca_line(train, X, len(active))}"
         f"  evidence              {model.score(X):.1f} nats an image\n"
         f"  seconds               {seconds:.1f} ({model.n_iter_} epochs, on "
         f"{model.device_})\n"
     )
+
+
+def _pca_line(train: np.ndarray | None, X: np.ndarray, width: int) -> str:
+    if train is None or width == 0:
+        return ""
+    pca = PCA(width).fit(train)
+    error = np.square(pca.inverse_transform(pca.transform(X)) - X).mean()
+    return f"  PCA of as many axes   {error:.4f} a pixel\n"
 
 
 def draw_report(

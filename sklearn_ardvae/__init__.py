@@ -1,6 +1,10 @@
 """Autoencoders that tell how many latent dimensions your data need."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .estimator.base import all_estimators
+from .estimator.fitted import CodePosterior
 from .methods.aae import AAE
 from .methods.ard_vae import ARDVAE
 from .methods.autoencoder import Autoencoder, ContractiveAE, SparseAE
@@ -35,6 +39,7 @@ __all__ = [
     "Autoencoder",
     "BetaTCVAE",
     "BetaVAE",
+    "CodePosterior",
     "ContractiveAE",
     "FactorVAE",
     "FlowVAE",
@@ -49,3 +54,18 @@ __all__ = [
 ]
 
 __version__ = "0.1.0.dev0"
+
+# Rooms that are imported when they are first looked at.
+if TYPE_CHECKING:
+    from . import datasets as datasets
+    from . import metrics as metrics
+else:
+
+    def __getattr__(name):
+        if name in ("datasets", "metrics"):
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "datasets", "metrics"})

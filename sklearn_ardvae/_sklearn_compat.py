@@ -6,6 +6,9 @@ and report to nobody.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
@@ -23,7 +26,8 @@ __all__ = [
 ]
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:
 
     class _NoContext:
@@ -38,11 +42,19 @@ except ImportError:
         def call_on_fit_task_end(self, **kwargs):
             return False
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for scikit-learn's mixin before 1.9."""
 
         def _init_callback_context(self, **kwargs):
             return _NoContext()
 
-    def with_callbacks(method):
+    def _with_callbacks(method):
         return method
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def with_callbacks(method: Method) -> Method:
+    """Let callbacks follow `method`, whose types stay what they are."""
+    return _with_callbacks(method)

@@ -42,7 +42,7 @@ def check_density(density: object, names: Collection[str] | None = None) -> None
 
 
 def draw_from_density(
-    density: object,
+    density: Any,
     n_samples: int,
     seed: int,
     codes: NDArray | None,
@@ -89,7 +89,7 @@ def draw_from_density(
     return drawn[0] if isinstance(drawn, tuple) else drawn
 
 
-def _is_fitted(density: object) -> bool:
+def _is_fitted(density: Any) -> bool:
     try:
         check_is_fitted(density)
     except NotFittedError:
@@ -97,6 +97,6 @@ def _is_fitted(density: object) -> bool:
     return True
 
 
-def _seed(density: object, seed: int) -> None:
+def _seed(density: Any, seed: int) -> None:
     if "random_state" in density.get_params():
         density.set_params(random_state=seed)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
 from typing import Any
@@ -14,6 +13,8 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from ._warnings import warn
 
 __all__ = ["SeededDraws", "Stream", "derived_generator", "derived_seed", "draw_seed"]
 
@@ -83,11 +84,9 @@ class SeededDraws(TorchDispatchMode):
             return _dropout(*args, generator=generator)
         drawing, place = _overload_with_generator(func)
         if drawing is None:
-            warnings.warn(
+            warn(
                 f"{func} takes no generator: it draws from torch's global one, which "
-                "random_state does not seed.",
-                UserWarning,
-                stacklevel=2,
+                "random_state does not seed."
             )
             return func(*args, **kwargs)
         if place is not None and place < len(args):
@@ -119,7 +118,7 @@ def _overload_with_generator(func: OpOverload) -> tuple[OpOverload | None, int |
         return func, names.index("generator")
     packet = func.overloadpacket
     for name in packet.overloads():
-        other: Callable[..., Any] = getattr(packet, name)
+        other: Any = getattr(packet, name)
         if sorted(a.name for a in other._schema.arguments) == sorted(
             [*names, "generator"]
         ):

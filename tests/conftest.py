@@ -14,6 +14,9 @@ from hypothesis import settings
 
 torch.set_num_threads(1)
 
+# For type checkers only; what it says is not to be run.
+collect_ignore = ["typed/user_script.py"]
+
 # Fits take long enough for hypothesis' deadline, and its database would go stale.
 settings.register_profile("project", deadline=None, database=None, derandomize=True)
 settings.load_profile("project")

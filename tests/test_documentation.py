@@ -2,14 +2,17 @@
 
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from estimator_table import CLASSES, IDS, fast
 
 import sklearn_ardvae
 import sklearn_ardvae.datasets
 import sklearn_ardvae.metrics
+from sklearn_ardvae.estimator.parameters import PROJECT_URL
 
 ROOT = Path(__file__).parent.parent
 SECTION = re.compile(r"^(\w[\w ]+)\n-+$", re.MULTILINE)
@@ -80,6 +83,35 @@ def test_each_estimator_is_in_the_readmes_table(cls):
     assert f"| `{cls.__name__}` |" in (ROOT / "README.md").read_text()
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_absolute_links_into_the_project_lead_to_files():
+    # The README is PyPI's page too, where relative links lead nowhere.
+    readme = (ROOT / "README.md").read_text()
+    links = set(re.findall(r"^\[\w+\]: (.*)$", readme, re.MULTILINE))
+    used = set(re.findall(r"\]\[(\w+)\]", readme))
+    assert used == set(re.findall(r"^\[(\w+)\]: ", readme, re.MULTILINE))
+    assert not re.findall(r"\]\((?!http)", readme)
+    links |= set(PROJECT["urls"].values())
+    links |= {cls()._get_doc_link() for cls in CLASSES}
+    links.add(sklearn_ardvae.SecondStageVAE()._get_doc_link())
+    for link in links:
+        path = link.removeprefix(PROJECT_URL)
+        assert path != link, link
+        if found := re.fullmatch(r"/(?:blob|raw)/main/(.+)", path):
+            assert (ROOT / found[1]).exists(), link
+
+
+def test_notebooks_link_to_the_documentation_of_a_class():
+    model = sklearn_ardvae.ARDVAE()
+    link = f"{PROJECT_URL}/blob/main/sklearn_ardvae/methods/ard_vae.py"
+    assert model._get_doc_link() == link
+    assert link in model._repr_html_()
+    own = type("Own", (sklearn_ardvae.ARDVAE,), {"__module__": "elsewhere"})
+    assert own()._get_doc_link() == ""
+
+
 def test_the_docs_name_no_file_that_is_missing():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     for page in pages:
@@ -91,3 +123,28 @@ def test_the_readmes_examples_name_things_that_exist():
     text = (ROOT / "README.md").read_text()
     for path in re.findall(r"(?:examples|benchmarks)/\w+\.py", text):
         assert (ROOT / path).exists(), path
+
+
+def test_the_recipes_do_what_they_say(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("sklearn.callback")
+    pytest.importorskip("onnxscript")
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs/recipes.md"
+    text, made = page.read_text(), {}
+    for block in re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S):
+        line = text[: block.start()].count("\n") + 1
+        exec(compile("\n" * line + block[1], page, "exec"), made)
+        for value, stated in re.findall(r"^(\w.*)  # ([\d{T].*)$", block[1], re.M):
+            assert eval(value, made) == eval(stated), value
+
+    reconstructed, x = made["reconstructed"], made["X_test"]
+    assert np.mean((reconstructed - x) ** 2) < 0.6 * x.var(0).mean()
+    assert abs(made["generated"].mean() - x.mean()) < 1.0
+    assert made["error_after"] < 0.5 * made["error_before"]
+    assert made["is_anomaly"].mean() > 0.9
+    assert made["is_false_alarm"].mean() < 0.1
+    assert made["search"].best_params_ == {"ardvae__beta": 0.05}
+    assert made["nats"].shape == (8,)
+    assert made["image"].shape == (8, 8)
+    assert "lowest valid_loss" in capsys.readouterr().out
+    assert {file.suffix for file in tmp_path.iterdir()} == {".onnx", ".safetensors"}

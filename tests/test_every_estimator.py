@@ -8,6 +8,7 @@ import warnings
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from estimator_table import CLASSES, IDS, fast
@@ -22,8 +23,11 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from sklearn_ardvae import ARDVAE, SecondStageVAE
+from sklearn_ardvae.nn.variational import VariationalModule
 
 every_estimator = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
 
@@ -131,11 +135,101 @@ def test_codes_come_in_either_width_and_go_back(fitted, low_rank, output):
     np.testing.assert_array_equal(codes, everything if output == "all" else active)
     fitted.set_params(output_components=output)
     assert codes.dtype == np.float32
-    names = fitted.get_feature_names_out()
-    assert len(names) == codes.shape[1]
     np.testing.assert_array_equal(
         fitted.inverse_transform(codes), fitted.reconstruct(low_rank)
     )
+
+
+def test_a_component_has_one_name_whichever_others_are_returned(fitted, low_rank):
+    fitted.active_components_ = np.array([2, 0])
+    fitted.n_active_components_ = 2
+    prefix = type(fitted).__name__.lower()
+    for output, latents in (("active", [2, 0]), ("all", [0, 1, 2, 3])):
+        fitted.set_params(output_components=output)
+        names = fitted.get_feature_names_out()
+        assert names.tolist() == [f"{prefix}{latent}" for latent in latents]
+        frame = copy.copy(fitted).set_output(transform="pandas").transform(low_rank)
+        assert frame.columns.tolist() == names.tolist()
+    fitted.set_params(output_components="active")
+    active = copy.copy(fitted).set_output(transform="pandas").transform(low_rank)
+    pd.testing.assert_frame_equal(active, frame[active.columns])
+
+
+@pytest.mark.parametrize("output", ["active", "all"])
+def test_the_posterior_has_the_columns_of_transform(fitted, low_rank, output):
+    fitted.set_params(output_components=output).set_output(transform="pandas")
+    q = fitted.code_posterior(low_rank)
+    np.testing.assert_array_equal(q.mean, fitted.transform(low_rank).to_numpy())
+    assert q.std.shape == q.mean.shape
+    assert q.std.dtype == np.float32
+    x = torch.from_numpy(low_rank)
+    with torch.no_grad():
+        std = fitted.module_.code_std(x).numpy()
+        is_deterministic = not isinstance(fitted.module_, VariationalModule)
+    if output == "active":
+        std = std[:, fitted.active_components_]
+    # Rows go through the network in other batches, which float32 sums may show.
+    np.testing.assert_allclose(q.std, std, rtol=1e-5, atol=1e-6)
+    assert not q.std.any() if is_deterministic else (q.std >= 0).all()
+    with pytest.raises(AttributeError):
+        q.mean = q.std
+
+
+def test_the_module_is_the_trained_one(fitted, low_rank, tmp_path):
+    fitted.set_params(output_components="all").save(tmp_path / "model")
+    for model in (
+        fitted,
+        pickle.loads(pickle.dumps(fitted)),
+        type(fitted).load(tmp_path / "model"),
+    ):
+        assert model.module_ is model.module_
+        assert not model.module_.training
+        with torch.no_grad():
+            codes = model.module_.encode(torch.from_numpy(low_rank))
+            decoded = model.module_.decode(codes)
+        np.testing.assert_allclose(
+            codes, model.transform(low_rank), rtol=1e-5, atol=1e-6
+        )
+        np.testing.assert_allclose(
+            decoded, model.reconstruct(low_rank), rtol=1e-5, atol=1e-6
+        )
+    with pytest.raises(AttributeError):
+        clone(fitted).module_  # noqa: B018
+
+
+@pytest.mark.parametrize(("least", "expected"), [(0, 1), (1, 1), (3, 3), (9, 4)])
+def test_a_least_number_of_columns_is_kept(fitted, low_rank, least, expected):
+    everything = fitted.set_params(output_components="all").transform(low_rank)
+    ranked = np.argsort(-fitted.relevance_, kind="stable")
+    fitted.active_components_ = ranked[1:2]
+    fitted.n_active_components_ = 1
+    fitted.set_params(output_components="active", min_output_components=least)
+    columns = [ranked[1], *np.delete(ranked, 1)][:expected]
+    codes = fitted.transform(low_rank)
+    np.testing.assert_array_equal(codes, everything[:, columns])
+    np.testing.assert_array_equal(
+        fitted.inverse_transform(codes), fitted.reconstruct(low_rank)
+    )
+    # The finding itself is not touched, and codes of other widths still go back.
+    assert fitted.n_active_components_ == 1
+    for other in (everything[:, ranked[1:2]], everything):
+        assert fitted.inverse_transform(other).shape == low_rank.shape
+    assert fitted.sample(3, 0).shape == fitted.sample(3, 0, density="gaussian").shape
+    assert len(fitted.get_feature_names_out()) == expected
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@every_estimator
+def test_a_collapsed_candidate_need_not_break_a_pipeline(cls):
+    x = np.full((60, 4), 3.0, dtype=np.float32)
+    y = np.arange(60) % 2
+    model = fast(cls, output_components="active")
+    with pytest.raises(ValueError, match=r"0 feature\(s\)"):
+        make_pipeline(model, LogisticRegression()).fit(x, y)
+    model.set_params(min_output_components=1)
+    pipeline = make_pipeline(model, LogisticRegression()).fit(x, y)
+    assert pipeline.score(x, y) == pytest.approx(0.5)
+    assert pipeline[0].n_active_components_ == 0
 
 
 def test_a_missing_component_is_put_at_its_mean(fitted, low_rank):
@@ -471,11 +565,17 @@ def test_ctrl_c_in_the_first_epoch_keeps_the_initial_weights(cls, low_rank):
 
 
 @every_estimator
-def test_verbose_prints_a_line_for_each_epoch(cls, low_rank, capsys):
-    fast(cls, verbose=1).fit(low_rank)
-    lines = capsys.readouterr().out.splitlines()
-    assert "n_active" in lines[0]
-    assert len(lines) == 4
+def test_verbose_prints_a_table_and_a_closing_line(cls, low_rank, capsys):
+    model = fast(cls, verbose=2, max_iter=5).fit(low_rank)
+    # TwoStageVAE has another training to tell of.
+    header, *rows, closing = capsys.readouterr().out.splitlines()[:4]
+    assert header.split()[0] == "epoch"
+    assert {"n_active", "seconds", "train_loss"} <= set(header.split())
+    assert [row.split()[0] for row in rows] == ["2", "4"]
+    assert len({len(line) for line in (header, *rows)}) == 1
+    found = f"{model.n_active_components_} of {model.n_components} components active"
+    assert closing.startswith("5 epochs in ")
+    assert closing.endswith(found)
     fast(cls).fit(low_rank)
     assert capsys.readouterr().out == ""
 
@@ -485,28 +585,32 @@ def test_notebooks_show_it(fitted):
     assert type(fitted).__name__ in repr(clone(fitted))
 
 
-def test_onnx_models_do_what_transform_does(fitted, low_rank, tmp_path):
+def test_onnx_models_do_what_transform_does(fitted, low_rank, tmp_path, recwarn):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    for output in ("active", "all"):
-        fitted.set_params(output_components=output)
-        codes = fitted.transform(low_rank)
-        for part, given_, expected in (
-            ("encoder", {"X": low_rank}, codes),
-            ("decoder", {"codes": codes}, fitted.inverse_transform(codes)),
-        ):
-            path = tmp_path / f"{part}.onnx"
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of torch's exporter, about itself
-                fitted.to_onnx(path, part=part)
-            (ours,) = runtime.InferenceSession(path).run(None, given_)
-            np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="part must be"):
-        fitted.to_onnx(tmp_path / "x", part="head")
+    fitted.set_params(output_components="active")
+    codes = fitted.transform(low_rank)
+    expected = {"encoder": codes, "decoder": fitted.inverse_transform(codes)}
+    for part, name, rows in (("encoder", "X", low_rank), ("decoder", "codes", codes)):
+        path = tmp_path / f"{part}.onnx"
+        fitted.to_onnx(path, part=part)
+        session = runtime.InferenceSession(path)
+        for n in (400, 1):
+            (ours,) = session.run(None, {name: rows[:n]})
+            # Float32 sums in another order.
+            np.testing.assert_allclose(ours, expected[part][:n], rtol=1e-4, atol=1e-5)
+    # One file each, and not a word.
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "encoder.onnx",
+        "decoder.onnx",
+    }
+    assert not recwarn.list
 
 
 # --- bad input ------------------------------------------------------------------
 
+PAIRS = TensorDataset(torch.ones(9, 3), torch.ones(9))
+DATES = np.datetime64("2020-01-01") + np.arange(18).reshape(9, 2)
 BAD_DATA = {
     "nan": (np.full((9, 3), np.nan), "NaN"),
     "infinite": (np.full((9, 3), np.inf), "infinity"),
@@ -517,10 +621,35 @@ BAD_DATA = {
     "strings": (np.array([["a", "b"]] * 9), "convert|numeric|dtype"),
     "complex": (np.ones((9, 3)) * 1j, "Complex data not supported"),
     "one dimension": (np.ones(9), "2D array"),
-    "three dimensions": (np.ones((9, 3, 3)), "dim 3"),
+    "three dimensions": (np.ones((9, 3, 3)), r"set input_shape=\(3, 3\)"),
+    "images": (np.ones((9, 8, 8, 3)), r"set input_shape=\(8, 8, 3\) \(channels first"),
     "nan tensor": (torch.full((9, 3), torch.nan), "NaN or infinity"),
     "short tensor": (torch.ones(1, 3), "minimum of 2"),
-    "folded tensor": (torch.ones(9, 3, 3), "Expected 2D array"),
+    "folded tensor": (torch.ones(9, 3, 3), r"2D array.*set input_shape=\(3, 3\)"),
+    "flat tensor": (torch.ones(9), "Expected 2D array"),
+    "loader": (DataLoader(PAIRS), r"X is a DataLoader, .* torch\.stack"),
+    "dataset": (PAIRS, "X is a TensorDataset, .* partial_fit"),
+    "dates": (DATES, r"dates, times or durations \(datetime64\[D\]\), whose numbers"),
+    "durations": (DATES - DATES[0, 0], r"timedelta64\[D\]"),
+    "list of dates": (list(DATES), r"datetime64\[D\]"),
+    "frame of dates": (
+        pd.DataFrame({"when": DATES[:, 0].astype("M8[ns]")}),
+        r"\(datetime64\[ns\]\) in the columns \['when'\]",
+    ),
+    "frame with dates": (
+        pd.DataFrame(
+            {
+                "a": np.ones(9),
+                "when": pd.to_datetime(DATES[:, 0].astype("M8[ns]"), utc=True),
+                "long": pd.to_timedelta(np.arange(9), unit="s"),
+            }
+        ),
+        r"\['when', 'long'\]",
+    ),
+    "polars with dates": (
+        pl.DataFrame({"a": np.ones(9), "when": DATES[:, 0]}),
+        r"\(Date\) in the columns \['when'\]",
+    ),
     "complex tensor": (torch.ones(9, 3) * 1j, "Complex data not supported"),
 }
 
@@ -570,6 +699,10 @@ def test_bad_shapes_are_refused_with_both(fitted, low_rank):
         fitted.transform(low_rank[:, :11])
     with pytest.raises(ValueError, match=r"5 features, but .* codes of .* columns"):
         fitted.inverse_transform(np.zeros((3, 5)))
+    with pytest.raises(ValueError, match="dates, times or durations"):
+        fitted.inverse_transform(DATES)
+    with pytest.raises(ValueError, match=r"set input_shape=\(3, 4\)"):
+        fitted.transform(low_rank.reshape(-1, 3, 4))
     with pytest.raises(ValueError, match=r"n_samples == 0, must be >= 1"):
         fitted.sample(0)
 
@@ -579,6 +712,25 @@ def test_images_of_another_shape_are_refused_with_both(cls):
     model = fast(cls, input_shape=(2, 3))
     with pytest.raises(ValueError, match=r"\(9, 3, 2\), but input_shape=\(2, 3\)"):
         model.fit(np.ones((9, 3, 2)))
+
+
+@every_estimator
+def test_channels_that_are_last_are_named(cls):
+    model = fast(cls, input_shape=(3, 4, 5))
+    with pytest.raises(ValueError, match=r"channels are last: pass np\.moveaxis"):
+        model.fit(np.ones((9, 4, 5, 3)))
+
+
+@pytest.mark.filterwarnings("ignore:penalty='mmd' compares the rows:UserWarning")
+@every_estimator
+def test_batch_normalisation_of_single_rows_names_the_parameter(cls, low_rank):
+    def encoder(shape, n_outputs):
+        return nn.Sequential(nn.BatchNorm1d(*shape), nn.Linear(*shape, n_outputs))
+
+    model = fast(cls, architecture=(encoder, nn.Linear(2, 12)), batch_size=1)
+    with pytest.raises(ValueError, match=r"set batch_size to 2 or more \(batch_size=1"):
+        model.fit(low_rank[:20])
+    model.set_params(batch_size=2).fit(low_rank[:21])
 
 
 @every_estimator

@@ -58,9 +58,8 @@ def reading(what: str | Path, kind: str) -> Iterator[None]:
             raise
         # Errors of the system have a number, those about the contents have none, or
         # that of a place which does not exist.
-        code = error.errno if isinstance(error, OSError) else None
-        if code not in (None, errno.EINVAL):
-            raise OSError(code, error.strerror, str(what)) from error
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise OSError(error.errno, error.strerror, str(what)) from error
         raise ValueError(
             f"{what} is not a whole {kind} file: {str(error) or type(error).__name__}. "
             f"{REMEDY}"
@@ -133,8 +132,9 @@ def tar_gz_members(
             name = member.name.rsplit("/", 1)[-1]
             # A sparse file is as large as it says.
             if name in names and member.isfile() and not member.issparse():
-                with tar.extractfile(member) as stream:
-                    yield name, stream.read()
+                stream = tar.extractfile(member)
+                assert stream is not None  # a file has one
+                yield name, stream.read()
 
 
 @contextmanager
@@ -208,7 +208,7 @@ def opened_member(
     ValueError
         If it is missing, damaged or too large.
     """
-    path = archive.filename
+    path = str(archive.filename)
     try:
         info = archive.getinfo(name)
     except KeyError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, ParamSpec, Protocol, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,12 +19,35 @@ __all__ = [
     "factor_bunch",
     "flat_images",
     "image_bunch",
+    "loader",
     "noisy_bunch",
     "plain_summary",
     "sample_rows",
 ]
 
 OWN_LICENSE = "BSD-3-Clause, as this package"
+
+Options = ParamSpec("Options")
+
+
+class Loader(Protocol[Options]):
+    """A function that returns a bunch, or data and target if asked to."""
+
+    __name__: str
+
+    @overload
+    def __call__(
+        self, *args: Any, return_X_y: Literal[True], **kwargs: Any
+    ) -> tuple[NDArray, NDArray]: ...
+    @overload
+    def __call__(self, *args: Options.args, **kwargs: Options.kwargs) -> Bunch: ...
+
+
+def loader(
+    function: Callable[Options, Bunch | tuple[NDArray, NDArray]],
+) -> Loader[Options]:
+    """Return `function`, its result typed by what ``return_X_y`` is."""
+    return cast("Loader[Options]", function)
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,10 @@ def check_count(name: str, value: Any, minimum: int, maximum: int | None = None)
     bounds = f">= {minimum}" if maximum is None else f"in [{minimum}, {maximum}]"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer {bounds}; got {value!r}.")
-    if value < minimum or (maximum is not None and value > maximum):
+    number = int(value)
+    if number < minimum or (maximum is not None and number > maximum):
         raise ValueError(f"{name} must be an integer {bounds}; got {value}.")
-    return int(value)
+    return number
 
 
 def check_number(

@@ -89,10 +89,8 @@ def npz_arrays(path: Path, names: tuple[str, ...], max_bytes: int) -> list[NDArr
                     f"{name} in {path} announces an array of shape {shape} and dtype "
                     f"{dtype}, but holds {len(raw)} bytes. {REMEDY}"
                 )
-            order = "F" if fortran_order else "C"
-            arrays.append(
-                np.frombuffer(bytearray(raw), dtype).reshape(shape, order=order)
-            )
+            flat = np.frombuffer(bytearray(raw), dtype)
+            arrays.append(flat.reshape(shape, order="F" if fortran_order else "C"))
     return arrays
 
 

@@ -204,7 +204,7 @@ class _Stack(list):
 def _follow(raw: bytes) -> Any:
     """Return what a pickle holds."""
     stack = _Stack()
-    memo: dict[int, Any] = {}
+    memo: dict[Any, Any] = {}
     for count, (opcode, argument, _) in enumerate(pickletools.genops(raw)):
         if count == _MAX_STEPS:
             raise ValueError("it has more steps than a batch needs")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -13,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from .._warnings import warn
 from ._archives import REMEDY, opened_zip, read_member, reading
-from ._bunch import image_bunch, sample_rows
+from ._bunch import image_bunch, loader, sample_rows
 from ._checks import check_count, check_option
 from ._image_cache import load_images, save_images
 from ._io import RemoteFile, data_folder, find, obtain
@@ -40,6 +40,7 @@ _PARTITIONS = {"train": 0, "validation": 1, "test": 2}
 _PARTITION_COUNTS = (162_770, 19_867, 19_962)
 
 
+@loader
 def fetch_celeba(
     *,
     subset: str = "train",
@@ -238,11 +239,9 @@ def _read_images(
         try:
             return load_images(stored, names, rows, shape)
         except Exception as error:  # of a damaged header, about any
-            warnings.warn(
+            warn(
                 f"{stored} is damaged, or of other images: {error}. The images are "
                 "decoded again.",
-                UserWarning,
-                stacklevel=3,
             )
     whole = len(rows) == len(names)
     kept = np.sort(rows) if whole else rows

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from .._warnings import warn
+from ._bunch import loader
 from ._checks import check_count
 from ._formats import npz_arrays, read_idx
 from ._io import RemoteFile, data_folder, find, obtain
@@ -72,6 +73,7 @@ _MNIST_CLASS_COUNTS = (
 )
 
 
+@loader
 def fetch_mnist(
     *,
     subset: str = "all",
@@ -152,11 +154,9 @@ def fetch_mnist(
 
     splits = _load_mnist(data_folder(data_home), download_if_missing, verify)
     if not shuffle and _is_sorted(splits[0][1]):
-        warnings.warn(
+        warn(
             "The rows of this copy of MNIST are sorted by label: a slice of them holds "
             "only a few of the digits. Set shuffle=True before slicing or splitting.",
-            UserWarning,
-            stacklevel=2,
         )
     return labelled_bunch(
         splits,
@@ -173,6 +173,7 @@ def fetch_mnist(
     )
 
 
+@loader
 def fetch_fashion_mnist(
     *,
     subset: str = "all",

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
 from ._archives import REMEDY, reading
-from ._bunch import FactorGrid, factor_bunch
+from ._bunch import FactorGrid, factor_bunch, loader
 from ._checks import check_option
 from ._formats import npz_arrays, stream_npz_rows
 from ._io import RemoteFile, data_folder, obtain
@@ -59,6 +59,7 @@ _MAX_CLASS_BYTES = 2**26
 _BLOCK_ROWS = 2048
 
 
+@loader
 def fetch_dsprites(
     *,
     subset: int | ArrayLike | None = None,
@@ -168,6 +169,7 @@ def _check_dsprites_order(path: Path) -> None:
         )
 
 
+@loader
 def fetch_3dshapes(
     *,
     subset: int | ArrayLike | None = None,

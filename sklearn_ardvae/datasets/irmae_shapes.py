@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from ._bunch import OWN_LICENSE, plain_summary
+from ._bunch import OWN_LICENSE, loader, plain_summary
 from ._checks import check_count
 
 __all__ = ["make_irmae_shapes"]
 
 
+@loader
 def make_irmae_shapes(
     n_samples: int = 10_000,
     *,

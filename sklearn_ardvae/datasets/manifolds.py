@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from ._bunch import noisy_bunch
+from ._bunch import loader, noisy_bunch
 from ._checks import check_count, check_number, check_option
 from ._manifold_kinds import (
     RANDOM_MAPS,
@@ -23,6 +23,7 @@ from ._manifold_kinds import (
 __all__ = ["make_manifold", "make_network_manifold"]
 
 
+@loader
 def make_network_manifold(
     n_samples: int = 10_000,
     *,
@@ -118,6 +119,7 @@ def make_network_manifold(
     )
 
 
+@loader
 def make_manifold(
     kind: str | Sequence[str] = "network",
     n_samples: int = 10_000,
@@ -278,7 +280,7 @@ def _check_kinds(
     if np.ndim(n_dimensions) == 0:
         dimensions = [n_dimensions] * len(kinds)
     else:
-        dimensions = list(n_dimensions)
+        dimensions = list(cast("Sequence[int]", n_dimensions))
     if len(dimensions) != len(kinds):
         raise ValueError(
             f"n_dimensions={n_dimensions!r} has {len(dimensions)} entries for the "

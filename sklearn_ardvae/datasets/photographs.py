@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from ._archives import REMEDY, opened_zip, read_member, tar_gz_members
-from ._bunch import image_bunch, sample_rows
+from ._bunch import image_bunch, loader, sample_rows
 from ._checks import check_option
 from ._io import RemoteFile, data_folder, obtain
 from ._labelled import Split, check_common, check_labels, labelled_bunch
@@ -53,6 +53,7 @@ _IMAGENET32_MAX_BYTES = 2**29
 _IMAGENET32_ROWS = {"train": 1_281_167, "validation": 50_000}
 
 
+@loader
 def fetch_cifar10(
     *,
     subset: str = "all",
@@ -122,6 +123,7 @@ random_state
     )
 
 
+@loader
 def fetch_imagenet32(
     *,
     subset: str = "train",

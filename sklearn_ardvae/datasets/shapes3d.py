@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
-from ._bunch import OWN_LICENSE, factor_bunch
+from ._bunch import OWN_LICENSE, factor_bunch, loader
 from ._checks import check_option
 from ._colors import hue_palette
 from .factor_files import SHAPES3D_GRID
@@ -194,6 +194,7 @@ def _light_of(scale: float, shape: str, angle: float) -> NDArray[np.float32]:
     )
 
 
+@loader
 def make_shapes3d(
     subset: int | ArrayLike | None = 10_000,
     *,

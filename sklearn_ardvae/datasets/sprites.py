@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
-from ._bunch import OWN_LICENSE, FactorGrid, factor_bunch
+from ._bunch import OWN_LICENSE, FactorGrid, factor_bunch, loader
 from ._checks import check_option
 from ._colors import hue_palette
 from .factor_files import DSPRITES_GRID
@@ -118,6 +118,7 @@ def _dsprites_windows() -> NDArray[np.uint8]:
     return np.array(windows, np.uint8)
 
 
+@loader
 def make_sprites(
     subset: int | ArrayLike | None = 10_000,
     *,
@@ -208,6 +209,7 @@ def _color_windows() -> NDArray[np.float32]:
     return np.array(windows, np.float32)
 
 
+@loader
 def make_color_sprites(
     subset: int | ArrayLike | None = 10_000,
     *,

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from ._bunch import noisy_bunch, plain_summary
+from ._bunch import loader, noisy_bunch, plain_summary
 from ._checks import check_count, check_number, check_option
 
 __all__ = ["make_gaussian_bumps", "make_shift"]
 
 
+@loader
 def make_gaussian_bumps(
     n_grid: int = 10,
     *,
@@ -128,6 +129,7 @@ def _bumps(centers: NDArray, image_size: int, width: float) -> NDArray:
     return (down[:, :, None] * across[:, None, :]).reshape(-1, image_size**2)
 
 
+@loader
 def make_shift(
     n_samples: int = 199,
     *,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from skorch.callbacks import Callback
 from torch import Tensor
 
 from .._sklearn_compat import CallbackSupportMixin, with_callbacks
+from .._warnings import warn
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
@@ -27,20 +26,27 @@ from ..training.devices import resolve_device
 from ..training.environment import count_flops, environment
 from ..training.inference import CodeMoments, code_moments, noise_variance
 from ..training.interrupts import Interrupts
+from ..training.log import closing_line
 from ..training.net import AutoencoderNet
-from .fitted import FittedAutoencoderMixin
 from .onnx import OnnxMixin
 from .parameters import AutoencoderParameters
 from .persistence import PersistenceMixin, defined_classes
-from .validation import as_tensor, check_range, validate_rows, warn_of_scale
+from .validation import (
+    as_tensor,
+    batch_size_named,
+    check_range,
+    validate_rows,
+    warn_of_scale,
+)
 
 __all__ = ["BaseAutoencoder", "all_estimators"]
+
+# Jedi, which completes in IPython and editors, knows this, and not typing.Self.
+Model = TypeVar("Model", bound="BaseAutoencoder")
 
 
 class BaseAutoencoder(
     CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    FittedAutoencoderMixin,
     OnnxMixin,
     PersistenceMixin,
     AutoencoderParameters,
@@ -87,7 +93,7 @@ class BaseAutoencoder(
     # --- fitting ----------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def fit(self: Model, X: ArrayLike, y: Any = None) -> Model:
         """Train the autoencoder and find the active components.
 
         Parameters
@@ -132,13 +138,15 @@ class BaseAutoencoder(
             max_epochs=self.max_iter,
             validation_fraction=self.validation_fraction,
         )
+        if self.verbose:
+            print(closing_line(net, self.n_active_components_, len(self.relevance_)))
         monitor.warn_of(net, type(self).__name__)
         context.call_on_fit_task_end(
             **hook_arguments, reconstruction_attributes=lambda: vars(self).copy()
         )
         return self
 
-    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
+    def partial_fit(self: Model, X: ArrayLike, y: Any = None) -> Model:
         """Make one pass over X from the present weights and state.
 
         No rows are set aside for validation, the learning rate stays as it is, and
@@ -196,21 +204,21 @@ class BaseAutoencoder(
             net.resume_optimizers(self._optimizer_states)
         # The stages of a fit. What comes after training uses the weights it ended with.
         with Interrupts() as interrupts:
-            net.train(x, interrupts)
+            with batch_size_named(self.batch_size):
+                net.train(x, interrupts)
             with interrupts.deferred():
                 net.finish(x)
                 self._train_further(module, net, x)
-                vars(self).update(self._fitted_state(module, net, x))
+                self.__dict__.update(self._fitted_state(module, net, x))
         if net.interrupted_ and self.on_interrupt == "raise":
             raise KeyboardInterrupt
         if self.n_active_components_ == 0:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} has no active component: the decoder ignores "
-                "its codes, and transform returns no columns. X has too little variance"
-                " for the weight of the prior or penalty; decrease that weight, or put "
-                "a StandardScaler in front.",
+                "its codes. X has too little variance for the weight of the prior or "
+                "penalty; decrease that weight, or put a StandardScaler in front. With "
+                "min_output_components=1 transform returns a column all the same.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         return net
 
@@ -271,7 +279,7 @@ class BaseAutoencoder(
         codes = code_moments(module, x)
         relevance = self._relevance(module, x, codes)
         total = relevance.sum()
-        ranked = np.argsort(-relevance, kind="stable")
+        ranked = np.argsort(-relevance, kind="stable").tolist()
         noise = noise_variance(module, net.error_rows_, self._seed, ranked)
         if _is_collapsed(total, noise * x.shape[1], x):
             active = np.empty(0, dtype=np.intp)
@@ -325,7 +333,7 @@ class BaseAutoencoder(
     def __copy__(self) -> Self:
         """Return a shallow copy, which shares the module."""
         new = type(self).__new__(type(self))
-        vars(new).update(vars(self))
+        new.__dict__.update(self.__dict__)
         return new
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from typing import Any
 
 __all__ = ["fill_docstring"]
 
@@ -48,7 +49,7 @@ random_state : int, RandomState instance or None, default=None
     int for reproducible results across multiple function calls. See
     :term:`Glossary <random_state>`.
 verbose : int, default=0
-    Whether to print a line for each epoch.
+    Print a row of losses after every so many epochs; 0 for none.
 """
 
 _AUTOENCODER_PARAMETERS = """
@@ -61,7 +62,7 @@ architecture : str or pair, default="mlp"
     [0, 1], CelebA's in [-1, 1]. A pair ``(encoder, decoder)`` of your own:
     modules, which are copied, or classes or functions that make one, called as
     ``encoder(input_shape, n_outputs)`` and ``decoder(n_components, input_shape)``.
-    A module of your own must put out %(outputs)s. With
+    An encoder of your own must put out %(outputs)s. With
     ``likelihood="bernoulli"`` decoders put out logits.
 hidden_layer_sizes : array-like of int, default=(128, 128)
     Hidden layers of the encoder; the decoder has them in reverse. Only for
@@ -82,6 +83,11 @@ warm_start : bool, default=False
 output_components : {"active", "all"}, default="active"
     What `transform` returns: the active components, most relevant first, or all
     `n_components` in their own order.
+min_output_components : int, default=0
+    `transform` returns at least so many columns (or all, if there are fewer), >= 0:
+    the active components and then the most relevant of the others. With 1, a
+    candidate of a search whose axes have all collapsed gets a poor score from the next
+    step of a pipeline, not an error. `n_active_components_` is what was found.
 on_interrupt : {"keep", "raise"}, default="keep"
     What happens after Ctrl-C in `fit`, which keeps the best weights so far: a warning,
     or KeyboardInterrupt, so that a search ends with it instead of going on to the next
@@ -115,6 +121,9 @@ history_ : dict of str to list
     of the number of active components.
 loss_curve_ : list of float
     ``history_["train_loss"]``.
+module_ : torch.nn.Module
+    The trained network, with methods `encode` and `decode` of tensors on `device_`; in
+    evaluation mode, and shared with the estimator, not a copy.
 device_ : str
     Where the model was trained.
 n_features_in_ : int
@@ -136,12 +145,12 @@ both are means over the batch.""",
 # What encoders put out, by the numbers for each component.
 _OUTPUTS = {
     1: "the codes",
-    2: "means, then log variances",
-    3: "means, then log variances, then contexts",
+    2: "means, then log variances, side by side or as a tuple",
+    3: "means, then log variances, then contexts, side by side or as a tuple",
 }
 
 
-def fill_docstring(cls: type) -> None:
+def fill_docstring(cls: Any) -> None:
     """Put the shared text where ``%(name)s`` stands in the docstring of a class."""
     if not cls.__doc__ or "%(" not in cls.__doc__:
         return

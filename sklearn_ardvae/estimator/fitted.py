@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_scalar
 from torch import Tensor
 
@@ -23,10 +24,27 @@ from ..training.environment import environment
 from ..training.inference import evidence, in_batches
 from .validation import as_tensor, check_codes, validate_rows
 
-__all__ = ["FittedAutoencoderMixin"]
+__all__ = ["CodePosterior", "FittedAutoencoderMixin"]
 
 
-class FittedAutoencoderMixin(TransformerMixin):
+@dataclass(frozen=True, slots=True)
+class CodePosterior:
+    """Mean and standard deviation of the codes of each row.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_components_out)
+        What `transform` returns, as an array.
+    std : ndarray of shape (n_samples, n_components_out)
+        Deviations of the posterior q(z|x) in the same columns; zeros where the method
+        has no posterior.
+    """
+
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+
+class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Uses the module that `BaseAutoencoder` trained, and what it says of its codes."""
 
     n_active_components_: int
@@ -45,6 +63,12 @@ class FittedAutoencoderMixin(TransformerMixin):
     _code_mean: NDArray[np.float64]
     _code_covariance: NDArray[np.float64]
     _seed: int
+
+    if TYPE_CHECKING:  # scikit-learn's own does not say what it returns
+
+        def fit_transform(
+            self, X: ArrayLike, y: Any = None, **fit_params: Any
+        ) -> NDArray[np.float32]: ...
 
     #: What `sample` draws codes from where a user does not say.
     _default_density: ClassVar[str] = "prior"
@@ -67,13 +91,39 @@ class FittedAutoencoderMixin(TransformerMixin):
         """
         return _host(self._encode(self._rows(X)))
 
+    def code_posterior(self, X: ArrayLike) -> CodePosterior:
+        """Return mean and standard deviation of the codes of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        CodePosterior
+            Arrays `mean` and `std` of shape (n_samples, n_components_out), in the
+            columns of `transform`. The deviations are zeros where the method has no
+            posterior.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn_ardvae import VAE
+        >>> X = load_digits().data / 16
+        >>> model = VAE(8, max_iter=2, random_state=0).fit(X)
+        >>> model.code_posterior(X).std.shape
+        (1797, 8)
+        """
+        return self._code_posterior(self._rows(X))
+
     def inverse_transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the mean of the data given codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components_in)
-            Codes as `transform` returns them: of the active components, or of all.
+            Codes as `transform` returns them, or of the active components, or of all.
             Components that are missing are put at their mean over the training data.
 
         Returns
@@ -82,12 +132,15 @@ class FittedAutoencoderMixin(TransformerMixin):
             Data, in the range and units of the training data.
         """
         check_is_fitted(self)
-        out, active = self._columns_out, self.active_components_
         n_all = len(self.relevance_)
-        codes = check_codes(self, X, {len(active), n_all}, self._precision(X))
-        if codes.shape[1] != len(out):
-            out = active if len(out) == n_all else np.arange(n_all)
-        return _host(self._decode(as_tensor(codes, self._device), out))
+        widths = {
+            n_all: np.arange(n_all),
+            len(self.active_components_): self.active_components_,
+            len(self._columns_out): self._columns_out,
+        }
+        codes = check_codes(self, X, set(widths), self._precision(X))
+        columns = widths[codes.shape[1]]
+        return _host(self._decode(as_tensor(codes, self._device), columns))
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return ``inverse_transform(transform(X))``.
@@ -105,16 +158,48 @@ class FittedAutoencoderMixin(TransformerMixin):
         codes = self._encode(self._rows(X)).float()
         return _host(self._decode(codes, self._columns_out))
 
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
+        """Return a name for each column that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Only used to validate feature names with the names seen in `fit`.
+
+        Returns
+        -------
+        ndarray of str of shape (n_components_out,)
+            The class in lower case and the index of the component, as in
+            `active_components_`: a component has one name whichever others are
+            returned.
+        """
+        check_is_fitted(self)
+        super().get_feature_names_out(input_features)  # which numbers the columns
+        prefix = type(self).__name__.lower()
+        names = [f"{prefix}{component}" for component in self._columns_out]
+        return np.array(names, dtype=object)
+
+    @property
+    def module_(self) -> AutoencoderModule:
+        """The trained torch module, in evaluation mode; shared, not a copy."""
+        return self._module
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self._columns_out)
+
     @property
     def _columns_out(self) -> NDArray[np.intp]:
         """The components that `transform` returns, in order."""
         if self.output_components == "all":
             return np.arange(len(self.relevance_))
-        return self.active_components_
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self._columns_out)
+        active = self.active_components_
+        n_more = max(0, self.min_output_components - len(active))
+        others = np.setdiff1d(np.arange(len(self.relevance_)), active)
+        ranked = others[np.argsort(-self.relevance_[others], kind="stable")]
+        return np.concatenate((active, ranked[:n_more]))
 
     @property
     def _device(self) -> torch.device:
@@ -142,6 +227,11 @@ class FittedAutoencoderMixin(TransformerMixin):
         """Return the codes of the components that `transform` returns."""
         columns = torch.as_tensor(self._columns_out, device=x.device)
         return in_batches(self._module, lambda m, rows: m.encode(rows)[:, columns], x)
+
+    def _code_posterior(self, x: Tensor) -> CodePosterior:
+        columns = torch.as_tensor(self._columns_out, device=x.device)
+        std = in_batches(self._module, lambda m, rows: m.code_std(rows)[:, columns], x)
+        return CodePosterior(_host(self._encode(x)), _host(std))
 
     def _decode(self, codes: Tensor, columns: NDArray) -> Tensor:
         """Decode codes of some components, the others at their training mean."""
@@ -267,12 +357,8 @@ class FittedAutoencoderMixin(TransformerMixin):
             root = covariance_root(torch.from_numpy(covariance))
             z = draw_gaussian(mean, root, n_samples, derived_generator(seed))
             return _host(self._decode(z.to(self._device, torch.float32), columns))
-        codes = std = None
-        if X is not None:
-            x = self._rows(X)
-            codes = _host(self._encode(x))
-            std = in_batches(self._module, lambda m, rows: m.code_std(rows), x)
-            std = _host(std)[:, columns]
+        q = None if X is None else self._code_posterior(self._rows(X))
+        codes, std = (None, None) if q is None else (q.mean, q.std)
         z = draw_from_density(density, n_samples, seed, codes, std)
         return self.inverse_transform(z)
 

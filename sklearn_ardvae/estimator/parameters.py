@@ -47,12 +47,17 @@ __all__ = [
     "ProperShare",
     "Share",
     "TrainingParameters",
+    "Whole",
 ]
+
+PROJECT_URL = "https://github.com/sklearn-ardvae/sklearn-ardvae"
 
 # --- types of parameters ------------------------------------------------------------
 
 #: An integer >= 1.
 Count = Annotated[int, Interval(Integral, 1, None, closed="left")]
+#: An integer >= 0.
+Whole = Annotated[int, Interval(Integral, 0, None, closed="left")]
 #: A number >= 0.
 NonNegative = Annotated[float, Interval(Real, 0, None, closed="left")]
 #: A number > 0.
@@ -98,7 +103,7 @@ def constraints_of(annotation: Any) -> list[Any]:
     return ["boolean"] if annotation is bool else [origin or annotation]
 
 
-@dataclass_transform(eq_default=False)
+@dataclass_transform(eq_default=False, field_specifiers=(dataclasses.field,))
 class Parameters(BaseEstimator):
     """Base of classes that state their parameters as annotations.
 
@@ -107,6 +112,10 @@ class Parameters(BaseEstimator):
     estimator does; with ``**kwargs`` for its parent, whose parameters its signature
     then shows.
     """
+
+    # Where scikit-learn's HTML view links to: a class is documented in its own file.
+    _doc_link_module = "sklearn_ardvae"
+    _doc_link_template = PROJECT_URL + "/blob/main/{path}"
 
     _parameter_constraints: ClassVar[dict[str, list]] = {}
     _has_own_init: ClassVar[bool] = False
@@ -124,13 +133,16 @@ class Parameters(BaseEstimator):
         if not cls._has_own_init:
             _change_defaults(cls, defaults)
             dataclasses.dataclass(eq=False, repr=False)(cls)
-        cls.__init__.__signature__ = _shown_signature(cls)
+        cls.__init__.__signature__ = _shown_signature(cls)  # type: ignore[attr-defined]
         cls._parameter_constraints = cls._parameter_constraints | {
             name: constraints_of(annotation)
             for name, annotation in stated.items()
             if name in inspect.signature(cls).parameters
         }
         fill_docstring(cls)
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"path": type(self).__module__.replace(".", "/") + ".py"}
 
     def _validate_params(self) -> None:
         super()._validate_params()
@@ -200,6 +212,7 @@ class AutoencoderParameters(TrainingParameters):
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     warm_start: bool = False
     output_components: Literal["active", "all"] = "active"
+    min_output_components: Whole = 0
     on_interrupt: Literal["keep", "raise"] = "keep"
     skorch_params: dict[str, Any] | None = None
     callbacks: list | None = None

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import math
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
-__all__ = ["as_tensor", "check_codes", "check_range", "validate_rows", "warn_of_scale"]
+from .._warnings import warn
+
+__all__ = [
+    "as_tensor",
+    "batch_size_named",
+    "check_codes",
+    "check_range",
+    "validate_rows",
+    "warn_of_scale",
+]
 
 # Squared errors are sums; beyond this standard deviation the default beta, learning
 # rate and weight initialisation, all meant for a scale of 1, are out of their depth.
@@ -44,20 +56,12 @@ def validate_rows(
     ValueError
         If X is not numeric, finite, of the right shape, or too short to fit on.
     """
-    shape = estimator.input_shape
-    if shape is not None and not all(isinstance(n, Integral) and n > 0 for n in shape):
-        raise ValueError(
-            f"input_shape must be None or hold integers >= 1; got {shape!r}."
-        )
+    shape = _image_shape(estimator)
+    X = _as_array(X)
     ndim = getattr(X, "ndim", None)
-    if ndim is not None and ndim > 2 and shape is not None:
-        if tuple(X.shape[1:]) != tuple(shape):
-            raise ValueError(
-                f"X has shape {tuple(X.shape)}, but input_shape={tuple(shape)} asks "
-                f"for (n_samples, {', '.join(map(str, shape))}) or rows of "
-                f"{math.prod(shape)} features."
-            )
-        X = X.reshape(len(X), math.prod(shape))
+    if ndim is not None and ndim > 2:
+        _check_folded(tuple(X.shape), shape)
+        X = X.reshape(len(X), math.prod(X.shape[1:]))
     min_samples = 2 if reset else 1
     if isinstance(X, Tensor):
         X = _validate_tensor(
@@ -74,11 +78,97 @@ def validate_rows(
         )
     if reset and shape is not None and math.prod(shape) != X.shape[1]:
         raise ValueError(
-            f"X has {X.shape[1]} features, but input_shape={tuple(shape)} has "
+            f"X has {X.shape[1]} features, but input_shape={shape} has "
             f"{math.prod(shape)}; set input_shape to the shape of one sample, channels "
             "first, or leave it None."
         )
     return X
+
+
+def _image_shape(estimator: Any) -> tuple[int, ...] | None:
+    shape = estimator.input_shape
+    if shape is None:
+        return None
+    if not shape or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
+        raise ValueError(
+            f"input_shape must be None or hold integers >= 1; got {shape!r}."
+        )
+    return tuple(shape)
+
+
+def _as_array(X: Any) -> Any:
+    """Return arrays, frames and tensors as they are, sequences as arrays."""
+    if isinstance(X, DataLoader | Dataset):
+        raise ValueError(
+            f"X is a {type(X).__name__}, but must be an array, a data frame or a tensor"
+            " of all rows: stack the samples, as in torch.stack([x for x, *_ in "
+            "dataset]), or pass the batches one by one to partial_fit."
+        )
+    if isinstance(X, list | tuple):
+        with suppress(ValueError, TypeError):  # scikit-learn says what is wrong
+            X = np.asarray(X)
+    _refuse_dates(X)
+    return X
+
+
+def _refuse_dates(X: Any) -> None:
+    """Raise if X, or a column of it, holds dates, times or durations."""
+    is_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
+    if is_frame:
+        columns = list(zip(X.columns, X.dtypes, strict=True))
+    else:
+        columns = [("", getattr(X, "dtype", None))]
+    dates = {name: str(dtype) for name, dtype in columns if _is_temporal(dtype)}
+    if not dates:
+        return
+    kinds = ", ".join(sorted({*dates.values()}))
+    where = f" in the columns {list(dates)}" if is_frame else ""
+    raise ValueError(
+        f"X holds dates, times or durations ({kinds}){where}, whose numbers depend on "
+        "a unit and an origin: turn them into numbers yourself, for example days, by "
+        "(X - X.min()) / np.timedelta64(1, 'D'), or leave them out."
+    )
+
+
+def _is_temporal(dtype: Any) -> bool:
+    """Whether a dtype of numpy, pandas or polars is one of time."""
+    of_polars = getattr(dtype, "is_temporal", None)
+    return of_polars() if of_polars else getattr(dtype, "kind", "") in ("m", "M")
+
+
+def _check_folded(found: tuple[int, ...], shape: tuple[int, ...] | None) -> None:
+    """Raise unless an array of shape `found` holds samples of `shape`."""
+    sample = found[1:]
+    if shape is None:
+        raise ValueError(
+            f"Expected 2D array, got X of shape {found}: for images set "
+            f"input_shape={sample} (channels first), otherwise pass rows, "
+            "X.reshape(len(X), -1)."
+        )
+    if sample == shape:
+        return
+    advice = ""
+    if sample == (*shape[1:], shape[0]):
+        advice = " Its channels are last: pass np.moveaxis(X, -1, 1)."
+    raise ValueError(
+        f"X has shape {found}, but input_shape={shape} asks for (n_samples, "
+        f"{', '.join(map(str, shape))}) or rows of {math.prod(shape)} features.{advice}"
+    )
+
+
+@contextmanager
+def batch_size_named(batch_size: object) -> Iterator[None]:
+    """Say what to do where batch normalisation gets a single row."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "Batch normalisation cannot train on a batch of one row: set batch_size to "
+            f"2 or more (batch_size={batch_size!r}), give more rows, or use a network "
+            "without batch normalisation."
+        ) from error
 
 
 def _validate_tensor(
@@ -92,8 +182,8 @@ def _validate_tensor(
     name = type(estimator).__name__
     if X.ndim != 2:
         raise ValueError(
-            f"Expected 2D array, got a tensor of shape {tuple(X.shape)} instead. "
-            "Reshape it, or set input_shape to the shape of one image."
+            f"Expected 2D array, got a tensor of shape {tuple(X.shape)} instead: pass "
+            "rows."
         )
     if len(X) < min_samples:
         raise ValueError(
@@ -123,6 +213,7 @@ def check_codes(
     """Return codes as rows of floats, of one of `widths`."""
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
+    _refuse_dates(X)
     min_features = 0 if 0 in widths else 1
     X = check_array(
         X,
@@ -166,10 +257,8 @@ def warn_of_scale(x: Tensor) -> None:
     """Warn about data that the defaults are not meant for."""
     scale = x.var(0, correction=0).mean().sqrt().item()
     if scale > _LARGE_SCALE:
-        warnings.warn(
+        warn(
             f"The features of X have a standard deviation of {scale:.3g} on average. "
             "beta, learning_rate and the weights' initial size suppose a scale near 1: "
             "put a StandardScaler in front, or divide images by 255.",
-            UserWarning,
-            stacklevel=4,
         )

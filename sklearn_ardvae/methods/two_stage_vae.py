@@ -5,13 +5,13 @@ Dai, Wipf: "Diagnosing and Enhancing VAE Models", ICLR 2019, arXiv 1903.05789.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .._warnings import warn
 from ..estimator.parameters import Count, LayerSizes, Positive
 from ..nn.module import Phase
 from ..nn.networks import check_layer_sizes
@@ -190,11 +190,9 @@ class TwoStageVAE(VAE, noise="learned"):
         earlier = self.second_stage_history_ if net.epochs_before else {}
         self.second_stage_history_ = earlier
         if net.interrupted_:
-            warnings.warn(
+            warn(
                 "Training was interrupted by user before the second stage, which stays "
                 "as it was; while it is untrained, sample draws codes from N(0, I).",
-                UserWarning,
-                stacklevel=5,
             )
             return
         settings = {"streaming": True, "max_epochs": 1, "validation_fraction": 0.0}

@@ -6,13 +6,13 @@ Tolstikhin, Bousquet, Gelly, Schoelkopf: "Wasserstein Auto-Encoders", ICLR 2018,
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from .._warnings import warn
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import LayerSizes, NonNegative, Positive
 from ..nn.critics import discriminator_loss, generator_loss, make_critic
@@ -249,12 +249,10 @@ class WAE(BaseAutoencoder, output_components="all"):
             sizes = self._layer_sizes("critic_layer_sizes")
             critic = make_critic(self.n_components, sizes)
         elif self.batch_size == 1:
-            warnings.warn(
+            warn(
                 "penalty='mmd' compares the rows of a batch with each other, so that "
                 "batch_size=1 leaves no penalty. Set batch_size to 2 or more (64 or "
                 "100 in the paper), or penalty='gan'.",
-                UserWarning,
-                stacklevel=5,
             )
         return super()._module_settings() | {
             "critic": critic,

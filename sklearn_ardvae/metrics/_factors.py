@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
@@ -10,6 +9,8 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array, check_consistent_length, check_scalar
+
+from .._warnings import warn
 
 __all__ = [
     "FactorDraws",
@@ -88,11 +89,9 @@ class Factors:
             )
         if len(columns) < len(sizes):
             constant = np.flatnonzero(sizes == 1).tolist()
-            warnings.warn(
+            warn(
                 f"Columns {constant} of factors are constant and left out: nothing "
                 "can be told about a factor that does not vary.",
-                UserWarning,
-                stacklevel=3,
             )
         if discrete:
             _check_discrete(table, columns, sizes)
@@ -170,10 +169,8 @@ def check_representation(
     codes = check_codes(codes, min_rows=2)
     check_consistent_length(codes, factors)
     if codes.shape[1] == 0:
-        warnings.warn(
+        warn(
             "codes has no columns and is scored as a constant representation.",
-            UserWarning,
-            stacklevel=3,
         )
         codes = np.zeros((len(codes), 1))
     return codes, Factors.check(factors, discrete=discrete)
@@ -223,10 +220,10 @@ class FactorDraws:
     ) -> None:
         self._rng = rng
         self._encode = codes if callable(codes) else None
-        if self._encode is None:
-            self._codes, self.factors = check_representation(codes, factors)
-        else:
+        if callable(codes):
             self.factors = Factors.check(factors)
+        else:
+            self._codes, self.factors = check_representation(codes, factors)
         order = np.argsort(self.factors.classes, axis=0, kind="stable")
         self._order = order.T
         self._counts = [
@@ -285,6 +282,7 @@ class FactorDraws:
     def _encoded(self, table: NDArray) -> NDArray:
         """Return the user's codes of an array (..., n_all_factors) of factor values."""
         rows = table.reshape(-1, table.shape[-1])
+        assert self._encode is not None
         codes = check_codes(self._encode(rows), "the array that codes returned")
         if len(codes) != len(rows):
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -104,13 +104,13 @@ def extract_features(
         pca = PCA(n_components, random_state=seed).fit(_as_rows(real))
         return pca.transform(_as_rows(real)), pca.transform(_as_rows(generated))
     if features == "classifier":
-        function = train_classifier_features(
+        function: Callable = train_classifier_features(
             real, y, input_shape=input_shape, random_state=random_state
         )
     elif features == "inception":
         function = _InceptionFeatures(input_shape)
     else:
-        function = features
+        function = cast("Callable", features)
     return _apply(function, real), _apply(function, generated)
 
 
@@ -146,6 +146,9 @@ class ClassifierFeatures:
         Accuracy on the data it was trained on, at the end.
     """
 
+    classes_: NDArray
+    accuracy_: float
+
     def __init__(
         self, network: nn.Sequential, shape: tuple[int, ...], scale: tuple[float, float]
     ) -> None:
@@ -155,7 +158,8 @@ class ClassifierFeatures:
 
     def tensor(self, X: ArrayLike) -> Tensor:
         """Return X standardised, in the shape that the network takes."""
-        rows = np.asarray(X, dtype=np.float32).reshape(len(X), -1)
+        rows = np.asarray(X, dtype=np.float32)
+        rows = rows.reshape(len(rows), -1)
         if rows.shape[1] != math.prod(self._shape):
             raise ValueError(
                 f"A sample has {rows.shape[1]} features; the classifier was trained "

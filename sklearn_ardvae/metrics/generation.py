@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 from sklearn.utils.validation import check_array
 
+from .._warnings import warn
 from ..density import NAMED_DENSITIES, check_density, draw_from_density
 from ..randomness import draw_seed
 from ._factors import check_codes, check_counts
@@ -91,19 +92,21 @@ def frechet_distance(
     >>> round(frechet_distance(X, X + [3.0, 0.0, 4.0]), 6)
     25.0
     """
-    settings = {"y": y, "input_shape": input_shape, "random_state": random_state}
+    settings: dict[str, Any] = {
+        "y": y,
+        "input_shape": input_shape,
+        "random_state": random_state,
+    }
     sets = extract_features(X, X_generated, features=features, **settings)
     for name, found in zip(("X", "X_generated"), sets, strict=True):
         n, width = found.shape
         if n < 2:
             raise ValueError(f"{name} has {n} row; a covariance needs two or more.")
         if n <= width:
-            warnings.warn(
+            warn(
                 f"{name} has {n} rows of {width} features: their covariance is "
                 "singular and the Frechet distance biased upwards. Give more rows or "
                 "fewer features, or use kernel_inception_distance.",
-                UserWarning,
-                stacklevel=2,
             )
     means = [found.mean(axis=0) for found in sets]
     roots = [_root(f - m) for f, m in zip(sets, means, strict=True)]

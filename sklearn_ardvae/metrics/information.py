@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import Literal, overload
 
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_scalar
 
+from .._warnings import warn
 from ..randomness import draw_seed
 from ._factors import Factors, check_codes, check_counts, check_representation
 
@@ -207,7 +207,8 @@ def mutual_info_gap(
         negative estimates count as 0. Its cost grows as n_samples times the number
         of rows.
     log_variance : array-like of shape (n_samples, n_codes), default=None
-        Logarithms of the posterior variances, for ``"gaussian_mixture"`` only.
+        Logarithms of the posterior variances, for ``"gaussian_mixture"`` only; of an
+        estimator of this package ``2 * np.log(model.code_posterior(X).std)``.
     n_bins : int, default=20
         Bins of an axis, >= 1, for ``"binned"`` only (Locatello et al.).
     n_samples : int or None, default=10_000
@@ -263,11 +264,9 @@ def mutual_info_gap(
         )
     entropy = factor_entropy(classes, table.sizes)
     if np.any(entropy == 0.0):
-        warnings.warn(
+        warn(
             f"A factor is constant in the n_samples={n_samples} rows that were drawn "
             "and left out; draw more.",
-            UserWarning,
-            stacklevel=2,
         )
     ranked = np.sort(np.vstack([np.zeros(len(entropy)), information]), axis=0)
     gaps = np.full(len(entropy), np.nan)

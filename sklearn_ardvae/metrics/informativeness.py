@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from .._warnings import warn
 from ..randomness import draw_seed
 from ._factors import check_counts, check_representation, split_rows
 from .information import information_of
@@ -323,11 +323,9 @@ def _area_under_curve(
         if positive.any() and not positive.all():
             areas.append(roc_auc_score(positive, probability[:, column]))
     if len(areas) < len(classifier.classes_):
-        warnings.warn(
+        warn(
             f"{len(classifier.classes_) - len(areas)} values of a factor are missing "
             f"among the {len(test)} test rows, or alone there, and are left out of "
             "the explicitness; raise n_test or give more rows.",
-            UserWarning,
-            stacklevel=3,
         )
     return float(np.mean(areas)) if areas else np.nan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Literal
@@ -12,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_scalar
+
+from .._warnings import warn
 
 __all__ = ["intrinsic_dimension", "local_dimension"]
 
@@ -126,12 +127,10 @@ def local_dimension(
     found = np.full(len(sums), np.inf)
     np.divide(n_ratios - 1, sums, out=found, where=sums > 0.0)
     if not np.all(np.isfinite(found)):
-        warnings.warn(
+        warn(
             f"{np.count_nonzero(np.isinf(found[inverse]))} rows of X are as far from "
             "all neighbours that count, as in a lattice, and have an infinite "
             "dimension: raise n_neighbors, or add noise below the spacing.",
-            UserWarning,
-            stacklevel=2,
         )
     return found[inverse]
 

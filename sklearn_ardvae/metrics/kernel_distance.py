@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -119,7 +119,11 @@ def kernel_inception_distance(
             "them out for 'rbf'."
         )
     seed = draw_seed(random_state)
-    settings = {"y": y, "input_shape": input_shape, "random_state": seed}
+    settings: dict[str, Any] = {
+        "y": y,
+        "input_shape": input_shape,
+        "random_state": seed,
+    }
     real, fake = extract_features(X, X_generated, features=features, **settings)
     size = min(subset_size, len(real), len(fake))
     if size < 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 from typing import Literal
 
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import entropy
 from sklearn.utils.validation import check_scalar
 
+from .._warnings import warn
 from ._factors import check_codes
 
 __all__ = [
@@ -274,9 +274,7 @@ def _is_constant(variance: NDArray) -> bool:
     """Whether no axis varies; warns if so."""
     if np.any(variance > 0.0):
         return False
-    warnings.warn(
+    warn(
         "No column of codes varies; the value is 0 by definition.",
-        UserWarning,
-        stacklevel=3,
     )
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,7 +119,9 @@ def precision_recall_distribution(
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from typing import Any
+
+    import numpy as np
     >>> from sklearn_ardvae.metrics import precision_recall_distribution
     >>> X = np.random.default_rng(0).standard_normal((200, 2))
     >>> found = precision_recall_distribution(X, X + 100.0, n_runs=1, random_state=0)
@@ -129,7 +132,11 @@ def precision_recall_distribution(
     check_scalar(n_clusters, "n_clusters", Integral, min_val=2)
     check_scalar(n_angles, "n_angles", Integral, min_val=3)
     seed = draw_seed(random_state)
-    settings = {"y": y, "input_shape": input_shape, "random_state": seed}
+    settings: dict[str, Any] = {
+        "y": y,
+        "input_shape": input_shape,
+        "random_state": seed,
+    }
     real, generated = extract_features(X, X_generated, features=features, **settings)
     rng = np.random.default_rng(seed)
     size = min(len(real), len(generated))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,24 @@ __all__ = [
 # Newton steps of a centre; from the best pixel about five are needed.
 _MAX_STEPS = 50
 _TINY = np.finfo(np.float64).tiny
+
+
+@overload
+def reconstruction_error(
+    X: ArrayLike,
+    X_reconstructed: ArrayLike,
+    *,
+    multioutput: Literal["uniform_average"] = ...,
+) -> float: ...
+
+
+@overload
+def reconstruction_error(
+    X: ArrayLike,
+    X_reconstructed: ArrayLike,
+    *,
+    multioutput: Literal["raw_values"],
+) -> NDArray[np.float64]: ...
 
 
 def reconstruction_error(

@@ -196,7 +196,7 @@ class FrechetScorer:
         check_density(self.density)
         labels = y if self.features == "classifier" else None
         steps = getattr(estimator, "steps", [])
-        settings = {"density": self.density}
+        settings: dict[str, Any] = {"density": self.density}
         if self._has_to_be_fitted():
             arrays = (X,) if labels is None else (X, labels)
             split = train_test_split(
@@ -206,7 +206,7 @@ class FrechetScorer:
             if len(steps) > 1:
                 settings["X"] = estimator[:-1].transform(settings["X"])
             labels = split[3] if labels is not None else None
-        n_samples = len(X) if self.n_samples is None else self.n_samples
+        n_samples = np.shape(X)[0] if self.n_samples is None else self.n_samples
         check_counts(n_samples=n_samples)
         samples = _last(estimator).sample(n_samples, self.random_state, **settings)
         if len(steps) > 1:

@@ -139,6 +139,7 @@ def he_normal(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
     fan_in = layer.weight[0].numel()
     std = math.sqrt(2.0 / fan_in) / 0.87962566103423978
     nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
+    assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -146,6 +147,7 @@ def he_normal(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
 def glorot_uniform(layer: nn.Linear | nn.ConvTranspose2d) -> nn.Module:
     """Set the weights as Keras does by default."""
     nn.init.xavier_uniform_(layer.weight)
+    assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -216,11 +218,12 @@ def equinox_uniform(layer: nn.ConvTranspose2d) -> nn.Module:
     """
     bound = 1.0 / math.sqrt(layer.weight[:, 0].numel())
     nn.init.uniform_(layer.weight, -bound, bound)
+    assert layer.bias is not None
     nn.init.uniform_(layer.bias, -bound, bound)
     return layer
 
 
-def doubling_conv(n_in: int, n_out: int) -> nn.Module:
+def doubling_conv(n_in: int, n_out: int) -> nn.ConvTranspose2d:
     """Return a transposed convolution that doubles height and width."""
     return nn.ConvTranspose2d(n_in, n_out, 3, stride=2, padding=1, output_padding=1)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 __all__ = ["gaussian_kl", "normal_entropy", "squared_mmd", "student_t_log_density"]
 
@@ -112,20 +113,20 @@ class _KernelMean(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, a: Tensor, b: Tensor | None, scales: Sequence[float]
+        ctx: Any, a: Tensor, b: Tensor | None, scales: Sequence[float]
     ) -> Tensor:
         ctx.alone = alone = b is None
         # Distances do not mind a shift; near 0 their digits do not cancel.
         shift = a.mean(0)
         a = a - shift
-        b = a if alone else b - shift
+        b = a if b is None else b - shift
         norms = a.square().sum(1)[:, None] + b.square().sum(1)
         distances = torch.addmm(norms, a, b.T, alpha=-2.0).clamp_min_(0.0)
         if alone:
             distances.fill_diagonal_(0.0)
         wanted = any(ctx.needs_input_grad)
         kernels = torch.zeros_like(distances)
-        slopes = torch.zeros_like(distances) if wanted else None
+        slopes = torch.zeros_like(distances if wanted else distances[:0])
         inverses = torch.empty_like(distances)
         for scale in scales:
             torch.add(distances, scale, out=inverses).reciprocal_()
@@ -142,7 +143,7 @@ class _KernelMean(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: FunctionCtx, gradient: Tensor
+        ctx: Any, gradient: Tensor
     ) -> tuple[Tensor | None, Tensor | None, None]:
         a, b, slopes = ctx.saved_tensors
         factor = gradient * (-2.0 / ctx.n_pairs)

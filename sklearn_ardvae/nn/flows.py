@@ -39,6 +39,8 @@ class MaskedLinear(nn.Linear):
         Whether it sees those of smaller degrees only.
     """
 
+    mask: Tensor
+
     def __init__(
         self, degrees_in: Tensor, degrees_out: Tensor, *, strict: bool = False
     ) -> None:

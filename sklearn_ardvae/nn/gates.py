@@ -144,6 +144,9 @@ class GecoMultiplier(nn.Module):
     #: Multipliers below softplus(-5) ** 2 = 4.5e-5 would take long to come back from.
     SMALLEST_RHO = -5.0
 
+    average: Tensor
+    started: Tensor
+
     def __init__(self, largest: float, decay: float = 0.99) -> None:
         super().__init__()
         self.decay = decay

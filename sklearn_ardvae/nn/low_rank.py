@@ -202,6 +202,13 @@ class PrincipalAxes(nn.Module):
         Of the coordinates.
     """
 
+    rank_: Tensor
+    basis: Tensor
+    centre: Tensor
+    mean: Tensor
+    covariance: Tensor
+    moments: Tensor
+
     def __init__(
         self, n_components: int, rank: int, *, centred: bool, fixed: bool = False
     ) -> None:

@@ -11,7 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,11 @@ __all__ = [
     "Phase",
 ]
 
-Noise = Tensor | tuple[Tensor, ...] | None
-"""Randomness that a loss needs; drawn by the engine, so that losses are functions."""
+Noise = Any
+"""Randomness that a loss needs; drawn by the engine, so that losses are functions.
+
+A tensor, a tuple of them or None: what `draw_noise` of the same module returns.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,10 @@ class AutoencoderModule(nn.Module):
     settled = True
     #: Floating point operations of a row's way there and back; unknown until counted.
     flops_per_row = math.inf
+
+    if TYPE_CHECKING:  # torch takes every buffer for "Tensor or Module"
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, networks: Networks, **settings: Any) -> None:
         super().__init__()

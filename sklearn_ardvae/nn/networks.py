@@ -7,17 +7,19 @@ All networks take and give flat rows; those that work on images fold the rows in
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import nn
+from torch import Tensor, nn
 
+from .._warnings import warn
 from .architectures import ARCHITECTURES
 from .likelihoods import Likelihood
 from .module import Networks
-from .perceptrons import ACTIVATIONS, Ends, Pair, mirrored_perceptrons
+from .perceptrons import Ends, Layer, Pair, activation_layer, mirrored_perceptrons
 
 __all__ = ["build_networks", "check_layer_sizes"]
 
@@ -30,7 +32,7 @@ def build_networks(
     n_outputs: int,
     likelihood: Likelihood,
     hidden_layer_sizes: ArrayLike,
-    activation: str | Callable[[], nn.Module],
+    activation: str | Layer,
 ) -> Networks:
     """Build an encoder and a decoder that fit the data and each other.
 
@@ -39,7 +41,8 @@ def build_networks(
     architecture : {"mlp"} or a key of ARCHITECTURES, or pair
         A pair holds the user's encoder and decoder, each an ``nn.Module`` (copied)
         or a class or function that makes one: ``encoder(shape, n_outputs)`` and
-        ``decoder(n_components, shape)``.
+        ``decoder(n_components, shape)``. The encoder may return its output in parts,
+        as a tuple of mean and log variance.
     shape : tuple of int
         Shape of one sample; rows are folded into it for the user's encoder.
     n_components, n_outputs : int
@@ -56,7 +59,8 @@ def build_networks(
     Raises
     ------
     ValueError
-        If a network does not fit `shape`, or its output has the wrong width.
+        If a network does not fit `shape`, or its output has another shape than is
+        wanted or is not finite.
     """
     name = architecture if isinstance(architecture, str) else "a pair"
     ends = Ends(name, tuple(shape), n_components, n_outputs, likelihood)
@@ -64,13 +68,26 @@ def build_networks(
         pair = own_networks(architecture, ends)
     elif architecture == "mlp":
         hidden = check_layer_sizes(hidden_layer_sizes)
-        layer = ACTIVATIONS.get(activation, activation)
+        layer = activation_layer(activation)
         pair = mirrored_perceptrons(ends, hidden, layer)
     else:
         pair = ARCHITECTURES[architecture](ends)
-    check_widths(pair, ends)
-    named = isinstance(architecture, str) and isinstance(activation, str)
-    return Networks(*pair, likelihood, n_components, ends.n_features, foreign=not named)
+    # The networks of this package fold rows themselves.
+    is_named = isinstance(architecture, str)
+    sample = (ends.n_features,) if is_named else ends.shape
+    encoder = checked_network("encoder", pair[0], sample, (n_outputs,), ends)
+    decoder = checked_network("decoder", pair[1], (n_components,), sample, ends)
+    if len(sample) > 1:
+        encoder = nn.Sequential(nn.Unflatten(1, sample), encoder)
+        decoder = nn.Sequential(decoder, nn.Flatten())
+    return Networks(
+        encoder,
+        decoder,
+        likelihood,
+        n_components,
+        ends.n_features,
+        foreign=not (is_named and isinstance(activation, str)),
+    )
 
 
 def check_layer_sizes(sizes: ArrayLike, name: str = "hidden_layer_sizes") -> list[int]:
@@ -90,47 +107,153 @@ def own_networks(pair: tuple, ends: Ends) -> Pair:
             "architecture must be a name or a pair (encoder, decoder); got "
             f"{len(pair)} items."
         )
-    make_encoder, make_decoder = pair
-    if isinstance(make_encoder, nn.Module):
-        encoder = copy.deepcopy(make_encoder)
-    else:
-        encoder = make_encoder(ends.shape, ends.n_outputs)
-    if isinstance(make_decoder, nn.Module):
-        decoder = copy.deepcopy(make_decoder)
-    else:
-        decoder = make_decoder(ends.n_components, ends.shape)
-    for role, network in (("encoder", encoder), ("decoder", decoder)):
-        if not isinstance(network, nn.Module):
+    encoder, decoder = pair
+    of_encoder = {"input_shape": ends.shape, "n_outputs": ends.n_outputs}
+    of_decoder = {"n_components": ends.n_components, "input_shape": ends.shape}
+    return _own("encoder", encoder, of_encoder), _own("decoder", decoder, of_decoder)
+
+
+def _own(role: str, given: Any, arguments: dict[str, Any]) -> nn.Module:
+    """Return a copy of a user's module, or what a class or function makes."""
+    if isinstance(given, nn.Module):
+        return copy.deepcopy(given)
+    call = f"{role}({', '.join(arguments)})"
+    if not callable(given):
+        raise ValueError(
+            f"architecture: the {role} must be a torch.nn.Module, or a class or "
+            f"function that makes one when called as {call}; got {given!r}."
+        )
+    try:
+        made = given(*arguments.values())
+    except TypeError as error:
+        raise ValueError(
+            f"architecture: the {role}, {given!r}, cannot be called as {call} with "
+            f"{tuple(arguments.values())}: {error}. Give a function of these, or a "
+            "module."
+        ) from error
+    if not isinstance(made, nn.Module):
+        raise ValueError(
+            f"architecture: the {role}, {given!r}, must make a torch.nn.Module when "
+            f"called as {call}; it returned {made!r}."
+        )
+    return made
+
+
+class Joined(nn.Module):
+    """A network whose outputs, as mean and log variance, are put side by side.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Returns tensors of shapes (n_rows, width).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat(tuple(self.network(x)), dim=1)
+
+
+def checked_network(
+    role: str,
+    network: nn.Module,
+    shape_in: tuple[int, ...],
+    shape_out: tuple[int, ...],
+    ends: Ends,
+) -> nn.Module:
+    """Return a network after a trial, in which it has to do what is asked of it.
+
+    Parameters
+    ----------
+    role : {"encoder", "decoder"}
+    network : nn.Module
+    shape_in, shape_out : tuple of int
+        Of one sample. A decoder may return the numbers of a sample in any shape.
+    ends : Ends
+
+    Returns
+    -------
+    nn.Module
+        The network itself, or what joins the parts that it returns.
+    """
+    network.eval()
+    zeros = torch.zeros(2, *shape_in)
+    output = _output(role, network, zeros, ends)
+    if role == "encoder" and _is_in_parts(output):
+        network = Joined(network)
+        output = _output(role, network, zeros, ends)
+    if not isinstance(output, Tensor) or not _has_shape(output, role, shape_out):
+        raise ValueError(
+            f"architecture: the {role} must turn shape {_rows_of(shape_in)} into "
+            f"{_rows_of(shape_out)}{_parts(role, ends)}, but returns "
+            f"{_described(output)}. {_remedy(role, output)} (n = 2 here; "
+            f"n_components={ends.n_components}, input_shape={ends.shape}.)"
+        )
+    if not output.isfinite().all():
+        ramp = torch.linspace(0.1, 0.9, zeros.numel()).reshape(zeros.shape)
+        if not _output(role, network, ramp, ends).isfinite().all():
             raise ValueError(
-                f"architecture: the {role} must be a torch.nn.Module or make one when "
-                f"called; got {network!r}."
+                f"architecture: the {role} puts out NaN or infinity whatever it gets: "
+                "are all its weights finite, and is nothing divided by 0?"
             )
-    if len(ends.shape) > 1:
-        encoder = nn.Sequential(nn.Unflatten(1, ends.shape), encoder)
-        decoder = nn.Sequential(decoder, nn.Flatten())
-    return encoder, decoder
+        warn(
+            f"architecture: the {role} puts out NaN or infinity for zeros, and with it "
+            "the loss becomes NaN wherever they occur: add a small number to what it "
+            "divides by or takes the logarithm of."
+        )
+    return network.train()
 
 
-def check_widths(pair: Pair, ends: Ends) -> None:
-    """Run two rows of zeros through the networks and compare the widths."""
-    trials = (
-        ("encoder", pair[0], ends.n_features, ends.n_outputs),
-        ("decoder", pair[1], ends.n_components, ends.n_features),
-    )
-    for role, network, n_in, n_out in trials:
-        network.eval()
+def _output(role: str, network: nn.Module, x: Tensor, ends: Ends) -> Any:
+    try:
         with torch.no_grad():
-            try:
-                output = network(torch.zeros(2, n_in))
-            except (RuntimeError, ValueError, TypeError) as error:
-                raise ValueError(
-                    f"architecture: the {role} cannot take {n_in} numbers per sample "
-                    f"(input_shape={ends.shape}): {error}"
-                ) from error
-        network.train()
-        if tuple(output.shape) != (2, n_out):
-            raise ValueError(
-                f"architecture: the {role} must turn shape (n, {n_in}) into "
-                f"(n, {n_out}), but gives (n, {', '.join(map(str, output.shape[1:]))})"
-                f"; input_shape={ends.shape}, n_components={ends.n_components}."
-            )
+            return network(x)
+    except Exception as error:
+        raise ValueError(
+            f"architecture: the {role} cannot take a tensor of shape {tuple(x.shape)}, "
+            f"{len(x)} rows with n_components={ends.n_components} and "
+            f"input_shape={ends.shape}. It says: {error}"
+        ) from error
+
+
+def _is_in_parts(output: Any) -> bool:
+    return isinstance(output, tuple | list) and all(
+        isinstance(part, Tensor) and part.ndim == 2 for part in output
+    )
+
+
+def _has_shape(output: Tensor, role: str, shape: tuple[int, ...]) -> bool:
+    found = tuple(output.shape[1:])
+    if role == "decoder" and len(shape) > 1:  # it is unfolded afterwards
+        found, shape = (math.prod(found),), (math.prod(shape),)
+    return output.shape[:1] == (2,) and found == shape
+
+
+def _rows_of(shape: tuple[int, ...]) -> str:
+    return f"(n, {', '.join(map(str, shape))})"
+
+
+def _parts(role: str, ends: Ends) -> str:
+    """Say what an encoder's numbers are, where there are several for a component."""
+    per_component = ends.n_outputs // ends.n_components
+    if role == "decoder" or per_component == 1:
+        return ""
+    return f" ({per_component} numbers for each component, or as many tensors)"
+
+
+def _described(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"a tensor of shape {tuple(output.shape)}"
+    if isinstance(output, tuple | list):
+        return f"a {type(output).__name__} of ({', '.join(map(_described, output))})"
+    return repr(output) if output is None else f"a {type(output).__name__}"
+
+
+def _remedy(role: str, output: Any) -> str:
+    if not isinstance(output, Tensor):
+        return "Wrap it in a module that returns the one tensor that is meant."
+    if role == "encoder" and output.ndim > 2:
+        return "End it with torch.nn.Flatten() and a linear layer."
+    return "Change its last layer."

@@ -15,12 +15,16 @@ __all__ = [
     "ACTIVATIONS",
     "Ends",
     "Pair",
+    "activation_layer",
     "mirrored_perceptrons",
     "multilayer_perceptron",
 ]
 
 Pair = tuple[nn.Module, nn.Module]
 """An encoder and a decoder."""
+
+Layer = Callable[[], nn.Module]
+"""A class or function that makes a layer."""
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -31,6 +35,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
 }
+
+
+def activation_layer(activation: str | Layer) -> Layer:
+    """Return what makes the layer that the parameter ``activation`` means."""
+    return ACTIVATIONS[activation] if isinstance(activation, str) else activation
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,14 @@ class Ends:
         if len(self.shape) == 2:
             return (1, *self.shape)
         if len(self.shape) == 3:
+            first, _, last = self.shape
+            if last in (1, 3) and first > 4:
+                raise ValueError(
+                    f"input_shape={self.shape} seems to have its channels last; "
+                    f"architecture={self.name!r} has them first, as in "
+                    f"{(last, *self.shape[:2])}. Bring X into that order: "
+                    "np.moveaxis(X, -1, 1)."
+                )
             return self.shape
         raise ValueError(
             f"architecture={self.name!r} works on images: set input_shape=(channels, "
@@ -59,9 +76,7 @@ class Ends:
         )
 
 
-def multilayer_perceptron(
-    sizes: Sequence[int], activation: Callable[[], nn.Module]
-) -> nn.Sequential:
+def multilayer_perceptron(sizes: Sequence[int], activation: Layer) -> nn.Sequential:
     """Return linear layers of `sizes` with `activation` between them."""
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes):
@@ -72,8 +87,8 @@ def multilayer_perceptron(
 def mirrored_perceptrons(
     ends: Ends,
     hidden_layer_sizes: Sequence[int],
-    activation: Callable[[], nn.Module],
-) -> Pair:
+    activation: Layer,
+) -> tuple[nn.Sequential, nn.Sequential]:
     """Return an encoder and the decoder with its hidden layers reversed."""
     hidden = list(hidden_layer_sizes)
     encoder = [ends.n_features, *hidden, ends.n_outputs]

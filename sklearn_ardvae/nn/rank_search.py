@@ -36,6 +36,14 @@ class RankSearch(nn.Module):
         what the error exceeds the target by.
     """
 
+    best: Tensor
+    n_idle: Tensor
+    reference: Tensor
+    held: Tensor
+    failed: Tensor
+    failed_from: Tensor
+    is_over: Tensor
+
     def __init__(
         self, tolerance: float, patience: int = 10, progress: float = 0.01
     ) -> None:

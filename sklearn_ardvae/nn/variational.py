@@ -65,28 +65,26 @@ class VariationalModule(AutoencoderModule):
         """
         return antithetic(self.posterior_noise(n_draws // 2, generator), axes)
 
-    # --- the loss -----------------------------------------------------------------
+    # --- the loss: q and the noise are what `posterior` and `draw_noise` return -----
 
-    def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor:
+    def draw_noise(self, n_rows: int, generator: torch.Generator) -> Any:
         return self.posterior_noise(n_rows, generator)
 
-    def kl(self, q: Posterior, z: Tensor) -> Tensor:
+    def kl(self, q: Any, z: Tensor) -> Tensor:
         """Return the divergence from the prior of each row, shape (n_rows,)."""
         return q.kl(self.prior_variance)
 
-    def draw(self, q: Posterior, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(self, q: Any, noise: Any) -> tuple[Tensor, Tensor]:
         """Return a draw of q and its divergence from the prior, in rows."""
         z = q.sample(noise)
         return z, self.kl(q, z)
 
-    def bound_terms(
-        self, x: Tensor, q: Posterior, noise: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def bound_terms(self, x: Tensor, q: Any, noise: Any) -> tuple[Tensor, Tensor]:
         """Return the reconstruction loss and the KL of each row, each (n_rows,)."""
         z, kl = self.draw(q, noise)
         return self.likelihood.reconstruction(x, self.output(z)), kl
 
-    def regulariser(self, q: Posterior, z: Tensor) -> LossTerms | None:
+    def regulariser(self, q: Any, z: Tensor) -> LossTerms | None:
         """Return P, what a method adds to the bound, and the terms it is made of."""
         return None
 

@@ -23,7 +23,7 @@ class Sums:
         self._start()
 
     def _start(self) -> None:
-        self.sums: dict[str, Tensor | float] = {}
+        self.sums: dict[str, Tensor] = {}
         self.values: dict[str, list[Tensor]] = {}
         self.weights: list[int] = []
         self.n_rows = 0
@@ -41,7 +41,8 @@ class Sums:
         for name, values in self.values.items():
             stacked = torch.stack(values)
             weighted = stacked @ stacked.new_tensor(self.weights)
-            self.sums[name] = self.sums.get(name, 0.0) + weighted
+            earlier = self.sums.get(name)
+            self.sums[name] = weighted if earlier is None else earlier + weighted
         self.n_rows += sum(self.weights)
         self.values, self.weights = {}, []
 

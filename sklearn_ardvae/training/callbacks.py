@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import Tensor
 
+from .._warnings import warn
 from .net import AutoencoderNet
 
 __all__ = ["ConvergenceMonitor", "SklearnBridge", "join_histories"]
@@ -94,7 +94,7 @@ class ConvergenceMonitor(Callback):
         """Warn if training was interrupted, or ended before it converged."""
         n_active = [row["n_active"] for row in net.history]
         if net.interrupted_:
-            warnings.warn("Training interrupted by user.", UserWarning, stacklevel=4)
+            warn("Training interrupted by user.")
             return
         recent = n_active[-self.n_iter_no_change :]
         falling = []
@@ -103,12 +103,11 @@ class ConvergenceMonitor(Callback):
         if recent[-1] < recent[0]:
             falling.append("the number of active components")
         if falling and not net.stop_requested_:
-            warnings.warn(
+            warn(
                 f"{name}: max_iter={len(n_active)} epochs are over while "
                 f"{' and '.join(falling)} still fell; {consequence}. Increase "
                 "max_iter, or learning_rate.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _keep_weights(self, net: AutoencoderNet) -> None:

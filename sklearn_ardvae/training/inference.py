@@ -75,16 +75,17 @@ class CodeMoments:
 @torch.no_grad()
 def code_moments(module: AutoencoderModule, x: Tensor) -> CodeMoments:
     """Return the moments of the codes of `x`, none of which is kept."""
-    sums = squares = 0.0
-    shift: NDArray | None = None
+    sums = np.zeros(module.n_components)
+    squares = np.zeros((module.n_components, module.n_components))
+    shift: Any = None
     with environment(module, min(len(x), _ROWS)):
         for rows in x.split(_ROWS):
             codes = module.encode(rows).cpu().double().numpy()
             # About the first batch's mean, digits do not cancel.
             shift = codes.mean(0) if shift is None else shift
             codes -= shift
-            sums = sums + codes.sum(0)
-            squares = squares + codes.T @ codes
+            sums += codes.sum(0)
+            squares += codes.T @ codes
     mean = sums / len(x)
     return CodeMoments(shift + mean, squares / len(x) - np.outer(mean, mean))
 
@@ -165,7 +166,7 @@ def evidence(
         up to third degree, so that a linear decoder of these has its exact bound.
     """
 
-    def bound(module: VariationalModule, rows: Tensor) -> Tensor:
+    def bound(module: Any, rows: Tensor) -> Tensor:
         draws = _score_noise(module, seed, rows, axes)
         total = rows.new_zeros(len(rows))
         q = module.posterior(rows)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor, nn
 
 from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Phase
@@ -22,6 +22,7 @@ from .batches import Rows, TensorBatches
 from .books import ActiveCount, Sums, check_finite
 from .environment import environment
 from .interrupts import Interrupts
+from .log import EpochLog
 
 __all__ = ["AutoencoderNet", "TrainedPhase"]
 
@@ -124,7 +125,7 @@ class AutoencoderNet(NeuralNet):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
-        print_log = [("print_log", PrintLog())] if self.verbose else []
+        print_log = [("print_log", EpochLog(self.verbose))] if self.verbose else []
         return [("epoch_timer", EpochTimer()), *print_log]
 
     # --- set-up -----------------------------------------------------------------
@@ -145,7 +146,7 @@ class AutoencoderNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> NeuralNet:
         """Make one optimiser for each phase: ``optimizer_``, ``<name>_optimizer_``."""
-        self.phases_ = []
+        self.phases_: list[TrainedPhase] = []
         for phase in self.module_.phases():
             prefix = f"{phase.name}_optimizer" if self.phases_ else "optimizer"
             optimizer = self._make_optimizer(phase, prefix)
@@ -243,7 +244,7 @@ class AutoencoderNet(NeuralNet):
             self.partial_fit(x)
         self.interrupted_ |= interrupts.seen
         # It refers back to the net, which would wait for the cyclic collector.
-        vars(self).pop("fresh_batches_", None)
+        self.__dict__.pop("fresh_batches_", None)
         return self
 
     def fit_loop(
@@ -293,7 +294,7 @@ class AutoencoderNet(NeuralNet):
         self.stop_requested_ = True
 
     def on_epoch_begin(
-        self, net: NeuralNet, dataset_train: Rows | None = None, **kwargs: Any
+        self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any
     ) -> None:
         if self.stop_requested_ or self.interrupts_.seen:
             raise _StopTraining
@@ -367,6 +368,7 @@ class AutoencoderNet(NeuralNet):
             for _ in range(trained.phase.repeats):
                 terms = self._update(trained, rows, batch)
                 first = first or terms
+        assert first is not None
         return {"loss": first.total.detach(), "y_pred": None}
 
     def _update(

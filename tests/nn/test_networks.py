@@ -141,6 +141,8 @@ def test_an_int_is_one_hidden_layer():
     [
         ("ardvae_mnist", (1, 28, 28)),
         ("ardvae_mnist", (32, 32, 1)),
+        ("ngvae", (32, 48, 3)),
+        ("rrae", (28, 28, 1)),
         ("ardvae_celeba", (3, 32, 32)),
         ("ngvae", (3, 60, 64)),
     ],
@@ -183,21 +185,130 @@ class TestOwnNetworks:
         assert encoder(torch.zeros(3, 32)).shape == (3, 10)
         assert decoder(torch.zeros(3, 5)).shape == (3, 32)
 
-    def test_a_wrong_output_width_is_named(self):
-        with pytest.raises(ValueError, match=r"encoder must turn shape \(n, 6\) into"):
-            build((nn.Linear(6, 5), nn.Linear(5, 6)), (6,))
+    def test_parts_are_put_side_by_side(self):
+        class Parts(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.mean, self.log_variance = nn.Linear(6, 5), nn.Linear(6, 5)
 
-    def test_a_wrong_input_width_is_named(self):
-        with pytest.raises(ValueError, match="decoder cannot take 5 numbers"):
-            build((nn.Linear(6, 10), nn.Linear(4, 6)), (6,))
+            def forward(self, x):
+                return self.mean(x), self.log_variance(x)
 
-    def test_what_is_no_module_is_refused(self):
-        with pytest.raises(ValueError, match=r"encoder must be a torch\.nn\.Module"):
-            build((lambda *_: "no", nn.Linear(5, 6)), (6,))
+        encoder, _ = build((Parts(), nn.Linear(5, 6)), (6,))
+        x, parts = torch.randn(3, 6), encoder.network
+        expected = torch.hstack([parts.mean(x), parts.log_variance(x)])
+        torch.testing.assert_close(encoder(x), expected)
 
-    def test_three_are_not_a_pair(self):
-        with pytest.raises(ValueError, match="a name or a pair"):
-            build((nn.Linear(6, 10), nn.Linear(5, 6), None), (6,))
+    def test_networks_are_left_in_training_mode(self):
+        encoder, decoder = build((nn.Linear(6, 10), nn.Linear(5, 6)), (6,))
+        assert encoder.training
+        assert decoder.training
+
+    @pytest.mark.parametrize(("role", "shape"), [("encoder", (6,)), ("decoder", (6,))])
+    def test_zeros_that_give_nan_are_warned_of(self, role, shape):
+        class Direction(nn.Linear):
+            def forward(self, x):
+                return super().forward(x / x.norm(dim=1, keepdim=True))
+
+        pair = {"encoder": nn.Linear(6, 10), "decoder": nn.Linear(5, 6)}
+        pair[role] = Direction(*{"encoder": (6, 10), "decoder": (5, 6)}[role])
+        with pytest.warns(UserWarning, match=f"the {role} puts out NaN .* for zeros"):
+            build(tuple(pair.values()), shape)
+
+
+class Broken(nn.Linear):
+    """A linear layer that lost its weights."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        nn.init.constant_(self.weight, torch.nan)
+
+
+class Recurrent(nn.LSTM):
+    """Takes rows, and gives what torch's LSTM gives: not a tensor."""
+
+
+class Nothing(nn.Module):
+    def forward(self, x):
+        return None
+
+
+IMAGE = (3, 4, 4)
+ENCODER, DECODER = nn.Linear(6, 10), nn.Linear(5, 6)
+FOLDED_ENCODER = nn.Sequential(nn.Flatten(), nn.Linear(48, 10))
+UNWANTED = {
+    # pair, shape of a sample, what the message says
+    "encoder, wrong width": (
+        (nn.Linear(6, 5), DECODER),
+        (6,),
+        r"the encoder must turn shape \(n, 6\) into \(n, 10\) \(2 numbers for each "
+        r"component, or as many tensors\), but returns a tensor of shape \(2, 5\)",
+    ),
+    "decoder, wrong width": (
+        (ENCODER, nn.Linear(5, 7)),
+        (6,),
+        r"the decoder must turn shape \(n, 5\) into \(n, 6\), but .* \(2, 7\)\. Change",
+    ),
+    "encoder of images, wrong width": (
+        (nn.Sequential(nn.Flatten(), nn.Linear(48, 9)), nn.Linear(5, 48)),
+        IMAGE,
+        r"encoder must turn shape \(n, 3, 4, 4\) into \(n, 10\).* shape \(2, 9\)",
+    ),
+    "encoder of images, not flat": (
+        (nn.Conv2d(3, 10, 4), nn.Linear(5, 48)),
+        IMAGE,
+        r"returns a tensor of shape \(2, 10, 1, 1\)\. End it with torch\.nn\.Flatten",
+    ),
+    "decoder of images, wrong size": (
+        (FOLDED_ENCODER, nn.Sequential(nn.Linear(5, 75), nn.Unflatten(1, (3, 5, 5)))),
+        IMAGE,
+        r"decoder must turn shape \(n, 5\) into \(n, 3, 4, 4\), but returns a tensor "
+        r"of shape \(2, 3, 5, 5\)",
+    ),
+    "all rows in one": (
+        (nn.Sequential(nn.Flatten(0), nn.Linear(12, 10)), DECODER),
+        (6,),
+        r"returns a tensor of shape \(10,\)",
+    ),
+    "LSTM": (
+        (Recurrent(6, 10), DECODER),
+        (6,),
+        r"returns a tuple of \(a tensor of shape \(2, 10\), a tuple of .* Wrap it in a "
+        "module that returns the one tensor",
+    ),
+    "nothing": ((Nothing(), DECODER), (6,), "the encoder .* but returns None. Wrap it"),
+    "wrong input": (
+        (ENCODER, nn.Linear(4, 6)),
+        (6,),
+        r"the decoder cannot take a tensor of shape \(2, 5\).*mat1 and mat2",
+    ),
+    "None for a network": (
+        (ENCODER, None),
+        (6,),
+        r"the decoder must be a torch\.nn\.Module, or .* when called as "
+        r"decoder\(n_components, input_shape\); got None",
+    ),
+    "a function of nothing": (
+        (lambda: ENCODER, DECODER),
+        (6,),
+        r"the encoder, .* cannot be called as encoder\(input_shape, n_outputs\) with "
+        r"\(\(6,\), 10\): .*takes 0 positional arguments",
+    ),
+    "a function of a string": (
+        (lambda *_: "no", DECODER),
+        (6,),
+        r"the encoder, .* must make a torch\.nn\.Module .* it returned 'no'",
+    ),
+    "three networks": ((ENCODER, DECODER, None), (6,), "a name or a pair.* 3 items"),
+    "NaN": ((Broken(6, 10), DECODER), (6,), "encoder puts out NaN .* whatever it gets"),
+}
+
+
+@pytest.mark.parametrize("name", UNWANTED)
+def test_a_network_that_does_not_do_is_named_with_its_role(name):
+    pair, shape, message = UNWANTED[name]
+    with pytest.raises(ValueError, match=f"(?s)architecture.*{message}"):
+        build(pair, shape)
 
 
 @pytest.mark.parametrize("sizes", [(0,), (8, -1), (2.5,), ("a",)])

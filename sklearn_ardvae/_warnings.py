@@ -1,0 +1,45 @@
+"""Warnings that point at the user's line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+__all__ = ["warn"]
+
+# What runs between a user's line and a warning: this package, and who calls it or
+# wraps its functions on the way.
+_INSIDE = frozenset(
+    {
+        "contextlib",
+        "joblib",
+        "sklearn",
+        "sklearn_ardvae",
+        "skorch",
+        "threadpoolctl",
+        "torch",
+    }
+)
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn as of the line that called scikit-learn or this package.
+
+    A pipeline or a search puts frames of its own between the two, so that no number of
+    frames is right for all. In a worker process, where no line of the user runs, the
+    line is the worker's.
+
+    Parameters
+    ----------
+    message : str
+    category : type of Warning, default=UserWarning
+    """
+    frame, stacklevel = sys._getframe(1), 2
+    while _is_inside(frame) and frame.f_back is not None:
+        frame, stacklevel = frame.f_back, stacklevel + 1
+    warnings.warn(message, category, stacklevel=stacklevel)
+
+
+def _is_inside(frame) -> bool:
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    return package in _INSIDE

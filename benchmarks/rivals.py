@@ -27,6 +27,7 @@ from joblib import Parallel, delayed
 import sklearn_ardvae
 from sklearn_ardvae.datasets import make_manifold
 from sklearn_ardvae.nn.variational import VariationalModule
+from sklearn_ardvae.relevance import select_active
 
 OUTPUT = Path(__file__).parent / "output"
 METHODS = {
@@ -72,6 +73,7 @@ def run(method: str, n: int, size: int, noise: float, seed: int, args) -> dict:
         "noise": noise,
         "seed": seed,
         "found": model.n_active_components_,
+        "by_relevance": len(select_active(model.relevance_, 0.99)),
         "error": float(np.square(model.reconstruct(test) - test).mean()),
         "evidence": model.score(test) if probabilistic else None,
         "seconds": time.perf_counter() - start,

@@ -76,6 +76,9 @@ class BaseAutoencoder(
     ) -> None:
         """Train what a method trains after the rest; `net` has trained `module`."""
 
+    def _warn_of_outcome(self) -> None:
+        """Warn, after `fit`, of what a method's fitted state shows to be wrong."""
+
     def _layer_sizes(self, name: str) -> list[int]:
         """Return the layers in parameter `name`; None is `hidden_layer_sizes`."""
         if getattr(self, name) is None:
@@ -131,6 +134,7 @@ class BaseAutoencoder(
             validation_fraction=self.validation_fraction,
         )
         monitor.warn_of(net, type(self).__name__)
+        self._warn_of_outcome()
         context.call_on_fit_task_end(
             **hook_arguments, reconstruction_attributes=lambda: vars(self).copy()
         )

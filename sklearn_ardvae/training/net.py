@@ -7,6 +7,7 @@ for the device once per epoch, when the sums of the epoch are read back.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -181,6 +182,7 @@ class AutoencoderNet(NeuralNet):
         self, X: Tensor, y: Any = None, **fit_params: Any
     ) -> tuple[Rows, Rows | None]:
         self.data_ = X
+        self.held_out_drawn_ = False
         order = torch.randperm(len(X), generator=self.shuffler_).to(X.device)
         n_valid = 0
         if self.validation_fraction > 0:
@@ -297,11 +299,20 @@ class AutoencoderNet(NeuralNet):
     def _draw_held_out(self, train: Rows) -> Tensor | None:
         """Draw the rows that the module asks for, if it is time."""
         rule = self.module_.held_out
-        never_drawn = train.index is self.train_index_
-        if rule is None or (self.epoch_ % rule.every and not never_drawn):
+        if rule is None or (self.epoch_ % rule.every and self.held_out_drawn_):
             return None
         n_rows = len(self.train_index_)
-        size = min(rule.size(n_rows), n_rows - rule.withheld)
+        wanted = rule.size(n_rows)
+        size = min(wanted, n_rows // 2) if rule.withheld else wanted
+        if 0 < size < wanted and not self.held_out_drawn_:
+            warnings.warn(
+                f"{rule.parameter} asks for {wanted} of the {n_rows} training rows; "
+                f"{size} are withheld, to leave as many for the gradient steps. "
+                f"Decrease {rule.parameter}, or pass more rows.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self.held_out_drawn_ = True
         order = torch.randperm(n_rows, generator=self.shuffler_)
         order = self.train_index_[order.to(self.train_index_.device)]
         if rule.withheld:

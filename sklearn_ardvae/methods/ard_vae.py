@@ -191,7 +191,8 @@ class ARDVAE(BaseAutoencoder):
     variances (same gradients; the validation loss that drives the learning rate is
     then a true bound); the Jacobian is squared before it is averaged, as eq. 19 has
     it, and taken at the mean code; the variances are 1 until the first update, after
-    `prior_update_every` epochs; the prior is brought up to date once more after training.
+    `prior_update_every` epochs; the prior is brought up to date once more after
+    training.
     Ours: the default network, learning rate and stopping rule, chosen so that the
     count converges (`benchmarks/dimension_recovery.py`).
     Known to fail: `beta` too large for the scale of X prunes real dimensions, or all

@@ -69,7 +69,7 @@ class RAEModule(DeterministicModule):
         for layer in self.decoder.modules():
             if is_parametrized(layer, "weight"):
                 for _ in range(_ROUNDS):
-                    layer.weight
+                    _ = layer.weight
         self.decoder.eval()
 
     def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor | None:

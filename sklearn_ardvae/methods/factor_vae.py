@@ -144,7 +144,8 @@ class FactorVAE(BaseAutoencoder, output_components="all"):
     paper takes the codes from the VAE's and shuffles a second one; the expectations
     are equal); the validation loss, which training stops by, has no :math:`h`, since a
     critic that learns is no constant measure; Adam's usual moments for the
-    discriminator, which in the paper are (0.5, 0.9) (``skorch_params={"critic_optimizer__betas": (0.5, 0.9)}``).
+    discriminator, which in the paper are (0.5, 0.9)
+    (``skorch_params={"critic_optimizer__betas": (0.5, 0.9)}``).
     ``history_["train_total_correlation"]`` is the mean of h, in nats, and
     ``history_["train_critic"]`` its loss, log 2 where nothing is told apart.
     Known to fail: h is an estimate, not a bound: it lags behind the codes, may be

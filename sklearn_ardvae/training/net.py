@@ -129,7 +129,8 @@ class AutoencoderNet(NeuralNet):
         self.generator_ = derived_generator(
             self.seed, Stream.NOISE, started, device=self.device
         )
-        # On the CPU, so that every device sees the rows in the same order.
+        # On the CPU, so that every device sees the rows of an epoch in the same order
+        # (but not those of the batches that phases draw for themselves).
         self.shuffler_ = derived_generator(self.seed, Stream.SHUFFLE, started)
         self.active_count_ = ActiveCount(self.active_threshold)
         return super().initialize()

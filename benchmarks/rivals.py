@@ -27,6 +27,7 @@ from joblib import Parallel, delayed
 import sklearn_ardvae
 from sklearn_ardvae.datasets import make_manifold
 from sklearn_ardvae.nn.variational import VariationalModule
+from sklearn_ardvae.relevance import select_active
 
 OUTPUT = Path(__file__).parent / "output"
 METHODS = {
@@ -72,11 +73,22 @@ def run(method: str, n: int, size: int, noise: float, seed: int, args) -> dict:
         "noise": noise,
         "seed": seed,
         "found": model.n_active_components_,
+        **other_counts(model),
         "error": float(np.square(model.reconstruct(test) - test).mean()),
         "evidence": model.score(test) if probabilistic else None,
         "seconds": time.perf_counter() - start,
         "epochs": model.n_iter_,
     }
+
+
+def other_counts(model) -> dict[str, int]:
+    """Return what each rule that the model has would count."""
+    counts = {"by_relevance": len(select_active(model.relevance_, 0.99))}
+    if hasattr(model, "component_variance_"):
+        variances = model.component_variance_
+        kept = variances > model.variance_threshold * variances.max()
+        counts["by_variance"] = int(kept.sum())
+    return counts
 
 
 def assignment(text: str) -> tuple[str, object]:

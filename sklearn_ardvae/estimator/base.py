@@ -84,6 +84,9 @@ class BaseAutoencoder(
     ) -> None:
         """Train what a method trains after the rest; `net` has trained `module`."""
 
+    def _warn_of_outcome(self) -> None:
+        """Warn, after `fit`, of what a method's fitted state shows to be wrong."""
+
     def _layer_sizes(self, name: str) -> list[int]:
         """Return the layers in parameter `name`; None is `hidden_layer_sizes`."""
         if getattr(self, name) is None:
@@ -141,6 +144,7 @@ class BaseAutoencoder(
         if self.verbose:
             print(closing_line(net, self.n_active_components_, len(self.relevance_)))
         monitor.warn_of(net, type(self).__name__)
+        self._warn_of_outcome()
         context.call_on_fit_task_end(
             **hook_arguments, reconstruction_attributes=lambda: vars(self).copy()
         )

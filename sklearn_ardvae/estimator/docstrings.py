@@ -111,8 +111,9 @@ relevance_ : ndarray of shape (n_components,)
 relevance_ratio_ : ndarray of shape (n_components,)
     `relevance_` over its sum.
 noise_variance_ : float
-    Mean squared error of one feature on the validation rows, codes sampled from the
-    posterior where there is one; the variance of the Gaussian likelihood in `score`.
+    Mean squared error of one feature on the validation rows (without any, on up to
+    10 000 of the training rows), codes sampled from the posterior where there is one;
+    the variance of the Gaussian likelihood in `score`.
 n_iter_ : int
     Epochs run, over all calls.
 history_ : dict of str to list

@@ -258,10 +258,17 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         .. math:: -\tfrac D2 \log 2\pi s^2 - \frac{\mathrm E_q\|x - \hat x\|^2}{2 s^2}
             - \mathrm{KL}(q(z|x) \,\|\, p(z)),
 
-        with :math:`s^2` the `noise_variance_` (for the Bernoulli likelihood minus the
-        cross entropy takes the place of the first two terms). It does not contain the
-        weight of the KL term, so that scores compare across weights, latent sizes and
-        methods. Other models: minus the mean squared error of one feature.
+        with :math:`s^2` the `noise_variance_`. It does not contain the weight of the KL
+        term, so that scores compare across weights, latent sizes and methods. `NGVAE`
+        pays for the precision of each code as well: its bound is looser.
+
+        With the Bernoulli likelihood minus the cross entropy takes the place of the
+        first two terms. That is a log probability of binary X; for grey X it bounds
+        that of random black and white versions, loosely, and a search over the weight
+        by it ends near 1. It does not compare with Gaussian scores.
+
+        Models without a posterior: minus the mean squared error of one feature, which
+        does not price codes and so does not tell how many axes are needed.
 
         Parameters
         ----------

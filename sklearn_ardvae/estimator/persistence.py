@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -22,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._files import read_file, whole_file
+from .._warnings import warn
 from ..nn.module import AutoencoderModule
 from ..training.devices import resolve_device
 from . import format_1, format_2
@@ -98,11 +98,9 @@ class PersistenceMixin:
             header, arrays = format_2.to_header(model)
             content = pack(header, arrays)
         if format_2.is_missing(header["optimizers"]):
-            warnings.warn(
+            warn(
                 "What the optimisers remember cannot be saved, so that a warm start "
                 "after load begins without it. Use one of torch.optim.",
-                UserWarning,
-                stacklevel=2,
             )
         with whole_file(_as_path(path)) as partial:
             partial.write_bytes(content)
@@ -158,11 +156,9 @@ class PersistenceMixin:
             )
         present_version = _own_version()
         if _release(model.version) > _release(present_version):
-            warnings.warn(
+            warn(
                 f"{path} was saved by sklearn_ardvae {model.version}; this is "
                 f"{present_version}, which may take it for something else. Upgrade.",
-                UserWarning,
-                stacklevel=2,
             )
         estimator._move_to(device)
         return estimator

@@ -158,7 +158,8 @@ class ARDVAE(BaseAutoencoder):
         Rows that estimate the prior, drawn anew for each update and withheld from
         the gradient steps until the next. ``"auto"``: a fifth of the training rows,
         at most 10 000, the paper's number. An int >= 1 is a number, a float in
-        (0, 1) a share. ``"all"``: all training rows, none of them withheld.
+        (0, 1) a share; of either at most half of the training rows are withheld, and
+        a warning says so. ``"all"``: all training rows, none of them withheld.
     relevance_threshold : float, default=0.99
         The active axes are the fewest whose relevances exceed this share of the
         total, in (0, 1].
@@ -189,8 +190,9 @@ class ARDVAE(BaseAutoencoder):
     Differences from the published code: the KL has log variances where the code has
     variances (same gradients; the validation loss that drives the learning rate is
     then a true bound); the Jacobian is squared before it is averaged, as eq. 19 has
-    it, and taken at the mean code; the variances are 1 during the first epoch; the
-    prior is brought up to date once more after training.
+    it, and taken at the mean code; the variances are 1 until the first update, after
+    `prior_update_every` epochs; the prior is brought up to date once more after
+    training.
     Ours: the default network, learning rate and stopping rule, chosen so that the
     count converges (`benchmarks/dimension_recovery.py`).
     Known to fail: `beta` too large for the scale of X prunes real dimensions, or all
@@ -228,14 +230,14 @@ class ARDVAE(BaseAutoencoder):
         return super()._module_settings() | {"held_out": self._held_out()}
 
     def _held_out(self) -> HeldOut:
-        every = self.prior_update_every
+        drawn = {"every": self.prior_update_every, "parameter": "prior_samples"}
         if self.prior_samples == "auto":
-            return HeldOut(share=0.2, most=_PAPER_PRIOR_SAMPLES, every=every)
+            return HeldOut(share=0.2, most=_PAPER_PRIOR_SAMPLES, **drawn)
         if self.prior_samples == "all":
-            return HeldOut(every=every, withheld=False)
+            return HeldOut(withheld=False, **drawn)
         if isinstance(self.prior_samples, Integral):
-            return HeldOut(most=self.prior_samples, every=every)
-        return HeldOut(share=self.prior_samples, every=every)
+            return HeldOut(most=self.prior_samples, **drawn)
+        return HeldOut(share=self.prior_samples, **drawn)
 
     def _relevance_rule(self) -> tuple[float, int]:
         return self.relevance_threshold, self.relevance_samples

@@ -7,7 +7,7 @@ arXiv 2010.00679. Mounayer et al.: "Rank Reduction Autoencoders", arXiv 2405.139
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -35,13 +35,15 @@ class IRMAEModule(AutoencoderModule):
         As for `AutoencoderModule`.
     n_linear_layers : int
         The number l of layers, without bias, each drawn on its own.
+    active_rule : {"relevance", "variance"}
     variance_threshold : float
-        Axes of a smaller share of the largest variance are not active.
+        For "variance": axes of a smaller share of the largest are not active.
     nuclear_weight : float
         Weight of the nuclear norm of :math:`W_l \cdots W_1` in the loss.
     """
 
     n_linear_layers: int = 1
+    active_rule: str
     variance_threshold: float
     nuclear_weight: float = 0.0
 
@@ -90,8 +92,9 @@ class IRMAEModule(AutoencoderModule):
         if not streaming:
             self.axes.refit(self.latent, x)
 
-    def is_active(self) -> Tensor:
-        """Return which principal axes have enough variance, bool, (L,)."""
+    def is_active(self) -> Tensor | None:
+        if self.active_rule == "relevance":
+            return None
         variances = self.axes.covariance.diagonal()
         return variances > self.variance_threshold * variances.max()
 
@@ -105,6 +108,7 @@ class _PrincipalAxesAutoencoder(BaseAutoencoder):
     _module_class = IRMAEModule
 
     _: KW_ONLY
+    active_rule: Literal["relevance", "variance"] = "relevance"
     variance_threshold: ProperShare = 0.01
 
     @property
@@ -133,9 +137,11 @@ class IRMAE(_PrincipalAxesAutoencoder):
     n_linear_layers : int, default=4
         Number l of linear layers, >= 1, without bias. More push harder towards low
         rank, and train more slowly: each shrinks the signal by the root of 3 at first.
+    active_rule : {"relevance", "variance"}, default="relevance"
+        What counts as active: the axes of 99 % of `relevance_`, or those whose
+        variance exceeds `variance_threshold`.
     variance_threshold : float, default=0.01
-        An axis is active when its variance exceeds this share of the largest, in
-        [0, 1).
+        Share of the largest variance, in [0, 1), for ``active_rule="variance"``.
     %(shared_parameters)s
 
     Attributes
@@ -202,9 +208,11 @@ class LoRAE(_PrincipalAxesAutoencoder):
     nuclear_weight : float, default=0.01
         The weight lambda, > 0. Where the squared error is averaged over D features
         as well, the same penalty is lambda / D.
+    active_rule : {"relevance", "variance"}, default="relevance"
+        What counts as active: the axes of 99 % of `relevance_`, or those whose
+        variance exceeds `variance_threshold`.
     variance_threshold : float, default=0.01
-        An axis is active when its variance exceeds this share of the largest, in
-        [0, 1).
+        Share of the largest variance, in [0, 1), for ``active_rule="variance"``.
     %(shared_parameters)s
 
     Attributes

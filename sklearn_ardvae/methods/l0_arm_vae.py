@@ -12,15 +12,20 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
+from .._warnings import warn
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import NonNegative, Positive
 from ..nn.gates import (
     GecoMultiplier,
     antithetic_gates,
     arm_gradient,
+    bernoulli_slope,
     disarm_gradient,
+    flip,
+    local_expectation_gradient,
     tolerable_loss,
 )
 from ..nn.module import EpochStart, HeldOut, LossTerms, Networks, Phase
@@ -52,9 +57,10 @@ class L0ARMVAEModule(VariationalModule):
     multiplier, plus a constant.
 
     Encoder and decoder follow the gradient of F at one draw; g that of
-    :math:`\mathrm E\,F`, estimated from this draw and its mirror image; the
-    multiplier :math:`\lambda` ascends :math:`\lambda (\mathrm E\,R - \tau)`. The last
-    term is there only while the constraint's average is met.
+    :math:`\mathrm E\,F`, of which the KL's share is exact and that of R estimated from
+    this draw and another; the multiplier :math:`\lambda` ascends
+    :math:`\lambda (\mathrm E\,R - \tau)`. The last term is there only while the
+    constraint's average is met.
 
     Parameters
     ----------
@@ -64,8 +70,10 @@ class L0ARMVAEModule(VariationalModule):
         The largest reconstruction loss wanted.
     l0_weight : float
         :math:`\gamma`, in nats.
-    gradient : {"disarm", "arm"}
+    gradient : {"local_expectation", "disarm", "arm"}
     multiplier_max : float
+    tau_relaxation : float
+        By which tau rises in an epoch that finds the multiplier at its largest.
     """
 
     beta = 1.0
@@ -74,6 +82,7 @@ class L0ARMVAEModule(VariationalModule):
     l0_weight: float
     gradient: str
     multiplier_max: float
+    tau_relaxation: float
 
     def __init__(self, networks: Networks, **settings: Any) -> None:
         super().__init__(networks, **settings)
@@ -89,6 +98,7 @@ class L0ARMVAEModule(VariationalModule):
     def start_epoch(self, epoch: EpochStart) -> None:
         if epoch.index == 0 and epoch.held_out is not None:
             self.tau.copy_(tolerable_loss(self.likelihood, epoch.held_out, _AUTO_SHARE))
+        self.tau *= 1.0 + self.tau_relaxation * self.multiplier.is_saturated
 
     # --- inference: hard gates ----------------------------------------------------
 
@@ -131,43 +141,52 @@ class L0ARMVAEModule(VariationalModule):
 
     def draw_training_noise(
         self, n_rows: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         noise = self.draw_noise(n_rows, generator)
-        uniform = torch.rand(noise.shape, generator=generator, device=noise.device)
-        return noise, uniform
+        device, n = noise.device, self.n_components
+        uniform = torch.rand(noise.shape, generator=generator, device=device)
+        # Each row's axis is uniform, and each axis has its share of the rows.
+        first = torch.randint(n, (1,), generator=generator, device=device)
+        return noise, uniform, (first + torch.arange(n_rows, device=device)) % n
 
-    def terms(
-        self, x: Tensor, z: Tensor, kl: Tensor, gates: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return reconstruction loss and KL of each row at `gates`, each (n_rows,)."""
-        reconstruction = self.likelihood.reconstruction(x, self.decoder(gates * z))
-        return reconstruction, (gates * kl).sum(1)
-
-    def training_loss(self, x: Tensor, noise: tuple[Tensor, Tensor]) -> LossTerms:
-        noise, uniform = noise
-        with torch.no_grad():
-            self.logits.clamp_(-_LARGEST_LOGIT, _LARGEST_LOGIT)
-        q = self.posterior(x)
-        z, kl = q.sample(noise), axis_kl(q)
+    def draw_gates(self, uniform: Tensor, axis: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gates of each row, and others to compare them with."""
         # All gates are open until the constraint has been met once.
         first, second = (
             torch.where(self.released, gates, 1.0)
             for gates in antithetic_gates(self.logits.detach(), uniform)
         )
-        reconstruction, open_kl = self.terms(x, z, kl, first)
-        constraint = reconstruction.mean() - self.tau
-        self.multiplier.observe(constraint)
+        if self.gradient == "local_expectation":
+            second = flip(first, axis)
+        return first, second
+
+    def gated_error(self, x: Tensor, z: Tensor, gates: Tensor) -> Tensor:
+        """Return the reconstruction loss of each row at `gates`, shape (n_rows,)."""
+        return self.likelihood.reconstruction(x, self.decoder(gates * z))
+
+    def training_loss(
+        self, x: Tensor, noise: tuple[Tensor, Tensor, Tensor]
+    ) -> LossTerms:
+        noise, uniform, axis = noise
+        with torch.no_grad():
+            self.logits.clamp_(-_LARGEST_LOGIT, _LARGEST_LOGIT)
+        q = self.posterior(x)
+        z, kl = q.sample(noise), axis_kl(q)
+        first, second = self.draw_gates(uniform, axis)
+        errors = self.gated_error(x, z, first)
+        error, divergence = errors.mean(), (first * kl).sum(1).mean()
+        self.multiplier.observe(error - self.tau)
         met = self.multiplier.average <= 0.0
+        drawn = self.released.clone()
         self.released.logical_or_(met)
         weight = self.multiplier().detach()
 
         with torch.no_grad():
-            mirrored, mirrored_kl = self.terms(x, z, kl, second)
-            difference = (open_kl - mirrored_kl) / weight + reconstruction - mirrored
+            difference = errors - self.gated_error(x, z, second)
             slope = self.gate_gradient(difference, first, second, uniform)
-        gate_term = (slope * self.released * (self.logits - self.logits.detach())).sum()
+            slope += bernoulli_slope(self.logits) * kl.mean(0) / weight
+        gate_term = (slope * drawn * (self.logits - self.logits.detach())).sum()
         n_open = torch.sigmoid(self.logits).sum()
-        divergence, error = open_kl.mean(), reconstruction.mean()
         price = (divergence + self.l0_weight * met * n_open) / weight
         total = error + price + gate_term + self.multiplier.ascent()
         parts = {
@@ -176,16 +195,20 @@ class L0ARMVAEModule(VariationalModule):
             "l0": n_open,
             "multiplier": weight,
             "constraint": self.multiplier.average.clone(),
+            "tau": self.tau.clone(),
         }
         return LossTerms(total, parts)
 
     def gate_gradient(
         self, difference: Tensor, first: Tensor, second: Tensor, uniform: Tensor
     ) -> Tensor:
-        """Return the estimated gradient of E F with respect to g, (n_components,)."""
+        """Return the estimated gradient of E R with respect to g, (n_components,)."""
         if self.gradient == "arm":
             return arm_gradient(difference, uniform).mean(0)
-        return disarm_gradient(difference, first, second, self.logits).mean(0)
+        estimate = (
+            disarm_gradient if self.gradient == "disarm" else local_expectation_gradient
+        )
+        return estimate(difference, first, second, self.logits).mean(0)
 
 
 def axis_kl(q: GaussianPosterior) -> Tensor:
@@ -223,12 +246,18 @@ class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=F
         to be right, and noise must not.
     l0_weight : float, default=1.0
         :math:`\gamma`, the price of an open axis in nats, >= 0.
-    gradient : {"disarm", "arm"}, default="disarm"
-        How the gradient of the gates is estimated; both are unbiased, DisARM has the
-        smaller variance.
+    gradient : {"local_expectation", "disarm", "arm"}, default="local_expectation"
+        How the gradient of the gates is estimated, without bias and with as many
+        passes of the decoder. ``"local_expectation"``: of each row one gate is flipped,
+        so that surplus axes get no noise from the others. ``"arm"`` and ``"disarm"``
+        compare a draw with its mirror image; with 16 dimensions and more their noise
+        keeps surplus axes open.
     multiplier_max : float, default=20.0
         The largest :math:`\lambda`, > 0. Raise it in proportion if the variance of a
         feature is much below 1.
+    tau_relaxation : float, default=0.01
+        `tau` rises by this share, >= 0, in each epoch that begins with the multiplier
+        at its largest and the constraint not met. 0 keeps it.
     %(shared_parameters)s
 
     Attributes
@@ -237,7 +266,7 @@ class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=F
         sigmoid(g); an axis is active if it is above 1/2. The codes of the other axes
         are 0.
     tau_ : float
-        The constraint that was used.
+        The constraint at the end; above `tau` if that was out of reach.
     multiplier_ : float
         :math:`\lambda` at the end. At `multiplier_max` the constraint is out of reach.
     %(shared_attributes)s
@@ -252,16 +281,19 @@ class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=F
     open until the constraint is met for the first time; L0 counts only while it is.
     Code of the paper is not public. Reconstructed, from descriptions of the method and
     public code of its parts: the multiplier :math:`\mathrm{softplus}(\rho)^2 \le 20`
-    from 1 on, the moving average 0.99, the KL of open axes only.
-    Ours: DisARM; one draw of gates for each row rather than for a batch; gates start
+    from 1 on, the moving average 0.99, the KL of open axes only, and the relaxation of
+    a constraint out of reach.
+    Ours: local expectation gradients and DisARM; the KL's share of the gradient without
+    sampling; one draw of gates for each row rather than for a batch; gates start
     at 0.99 and g stays in [-8, 8]; the division by the multiplier, which Adam is blind
     to; ``tau="auto"``; hard gates at inference; `sample` draws from a Gaussian fitted
     to the codes, which need not match the prior (ARD-VAE reports broken images from
     it). All epochs are run: stopping by a loss whose weights move would end before
     gates close.
-    Known to fail: where `tau` cannot be met all axes stay open; `tau` above the share
-    of a real dimension closes it; the count follows `tau`, not the data alone; closing
-    takes some thousand steps after the constraint is met.
+    Known to fail: where `tau` cannot be met all axes stay open, and a
+    `ConvergenceWarning` says so; `tau` above the share of a real dimension closes it;
+    the count follows `tau`, not the data alone; closing takes some thousand steps after
+    the constraint is met.
 
     References
     ----------
@@ -270,6 +302,8 @@ class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=F
     Rezende, Viola: Taming VAEs, arXiv 1810.00597.
     Yin, Zhou: ARM: Augment-REINFORCE-Merge Gradient, ICLR 2019.
     Dong, Mnih, Tucker: DisARM: An Antithetic Gradient Estimator, NeurIPS 2020.
+    Titsias, Lázaro-Gredilla: Local Expectation Gradients for Black Box Variational
+    Inference, NIPS 2015.
 
     Examples
     --------
@@ -289,11 +323,30 @@ class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=F
     tau: Literal["auto"] | NonNegative = "auto"
     _: KW_ONLY
     l0_weight: NonNegative = 1.0
-    gradient: Literal["disarm", "arm"] = "disarm"
+    gradient: Literal["local_expectation", "disarm", "arm"] = "local_expectation"
     multiplier_max: Positive = 20.0
+    tau_relaxation: NonNegative = 0.01
 
     def _module_settings(self) -> dict[str, Any]:
         return super()._module_settings() | {"initial_tau": self.tau}
+
+    def _warn_of_outcome(self) -> None:
+        error = self.history_["train_reconstruction"][-1]
+        if not self._module.released:
+            warn(
+                f"{type(self).__name__}: the reconstruction loss, {error:.4g} in the "
+                f"last epoch, never came down to tau={self.tau_:.4g}, so that no gate "
+                "could close: n_active_components_ says nothing of the data. Increase "
+                "tau, max_iter or multiplier_max.",
+                ConvergenceWarning,
+            )
+        elif self.tau != "auto" and self.tau_ > self.tau * (1.0 + 1e-6):
+            warn(
+                f"{type(self).__name__}: tau={self.tau:.4g} was out of reach and has "
+                f"been relaxed to {self.tau_:.4g}. Increase tau, max_iter or "
+                "multiplier_max, or set tau_relaxation=0.",
+                ConvergenceWarning,
+            )
 
     @property
     def gate_probability_(self) -> NDArray[np.float32]:

@@ -37,7 +37,6 @@ __all__ = ["MaskAAE"]
 
 # Beyond it the mask is 1 to 5e-5 and its slope, exp(-t), too flat to come back.
 _LARGEST_LOGIT = 10.0
-_INITIAL_LOGITS = 5.0
 # Errors relative to less than this have squared gradients that overflow float32.
 _SMALLEST_VARIANCE = 1e-16
 # Rows on which collapse is looked for, and which the scale of X is taken from.
@@ -81,6 +80,8 @@ class MaskAAEModule(AutoencoderModule):
         share of the way from that of x itself.
     n_epochs : int
         The budget of a stream, which does not know its own.
+    mask_init : tuple of float
+        Between which t is uniform at the start.
     mask_threshold : float
         The least mask of an active axis.
     """
@@ -96,11 +97,12 @@ class MaskAAEModule(AutoencoderModule):
     schedule: tuple[float, float]
     collapse_guard: float
     n_epochs: int
+    mask_init: tuple[float, float]
     mask_threshold: float
 
     def __init__(self, networks: Networks, **settings: Any) -> None:
         super().__init__(networks, **settings)
-        self.t = nn.Parameter(_INITIAL_LOGITS * torch.rand(self.n_components))
+        self.t = nn.Parameter(torch.empty(self.n_components).uniform_(*self.mask_init))
         largest = self.largest_polarisation
         self.smallest_polarisation = min(2.0 / self.n_components, largest)
         ratio = largest / self.smallest_polarisation
@@ -312,6 +314,10 @@ class MaskAAE(
         Shares of `max_iter` after which c begins to double and has come to its end,
         0 <= begin < end <= 1. Before, c is small enough for surplus axes to be closed,
         wherever their masks start.
+    mask_init : pair of float, default=(3.0, 5.0)
+        t is uniform between them at the start, 0 <= low <= high <= 10: masks from 0.95
+        to 0.99. The paper's (0, 5) has some near 0, which closes real axes where there
+        are none to spare.
     lr_drop : float, default=5.0
         What the learning rates of autoencoder and mask are divided by, once, >= 1.
     lr_drop_share : float, default=0.8
@@ -336,26 +342,28 @@ class MaskAAE(
     Notes
     -----
     Paper: the four losses, their order, the mask :math:`1 - e^{-t}`, t >= 0 by
-    projection, t uniform on (0, 5) at the start. Its reconstruction term is a norm, its
-    variance term a sum with :math:`e^{-\gamma u}`, the weights are not given.
+    projection, t uniform on (0, 5) at the start; it claims its counts for more axes
+    than dimensions only. Its reconstruction term is a norm, its variance term a sum
+    with :math:`e^{-\gamma u}`, the weights are not given.
     Reference code: cross entropy as a mean, 100, 1000 and :math:`e^{-10 u^2}`; the
     penalty where the critic looks, at masked codes; active if u >= 0.1; c from 2 / L to
     2048; one division by 5, of the losses, to which RMSProp is blind.
     Ours: squared error over the variance of X and k = 100 for it (for cross entropies
-    use the code's 1000); the schedule as a share of the budget, and its slow start,
-    which the code has only beyond 20 axes, by slower doubling; the division by 5 of the
-    learning rates themselves, and when; the collapse guard; :math:`t \le 10`; Adam,
-    with a fifth of the rate for critic and generator, as in the code. :math:`L_{mask}`
-    is divided by k, which Adam is blind to. The last weights are kept: the validation
-    loss of an adversarial game says little about its end, so that nothing stops early
-    or lowers the rate by it, and a `ConvergenceWarning` may come from a loss that still
-    falls. `score` is minus the mean squared error.
+    use the code's 1000); masks that start open; the schedule as a share of the budget,
+    and its slow start, which the code has only beyond 20 axes, by slower doubling; the
+    division by 5 of the learning rates themselves, and when; the collapse guard;
+    :math:`t \le 10`; Adam, with a fifth of the rate for critic and generator, as in the
+    code. :math:`L_{mask}` is divided by k, which Adam is blind to. The last weights are
+    kept: the validation loss of an adversarial game says little about its end, so that
+    nothing stops early or lowers the rate by it, and a `ConvergenceWarning` may come
+    from a loss that still falls. `score` is minus the mean squared error.
     Known to fail: an axis once closed stays closed, so that a schedule that is too
     fast, or k too small, loses real dimensions, down to none. A mask moves by about the
     learning rate in a step: with too few steps before c has grown (`max_iter`,
-    `schedule`) surplus axes stay open. Counts vary with the seed and the schedule by a
-    few axes. The critic may not make codes normal: `sample` from a density then. The
-    gradient penalty needs second derivatives, which ``compile`` does not support.
+    `schedule`; some 1000 steps at 0.004) surplus axes stay open. Counts vary with the
+    seed and the schedule by a few axes. The critic may not make codes normal: `sample`
+    from a density then. The gradient penalty needs second derivatives, which
+    ``compile`` does not support.
 
     References
     ----------
@@ -383,6 +391,7 @@ class MaskAAE(
     critic_layer_sizes: LayerSizes | None = None
     polarisation: Positive = 2048.0
     schedule: Annotated[tuple[float, float], "array-like"] = (0.25, 0.8)
+    mask_init: Annotated[tuple[float, float], "array-like"] = (3.0, 5.0)
     lr_drop: Annotated[float, Interval(Real, 1, None, closed="left")] = 5.0
     lr_drop_share: Annotated[float, Interval(Real, 0, 1, closed="both")] = 0.8
     collapse_guard: Positive = 0.5
@@ -394,6 +403,7 @@ class MaskAAE(
             "critic": make_critic(self.n_components, sizes),
             "largest_polarisation": self.polarisation,
             "schedule": self._check_schedule(),
+            "mask_init": self._check_mask_init(),
             "n_epochs": self.max_iter,
         }
 
@@ -405,6 +415,15 @@ class MaskAAE(
                 f"<= 1, such as (0.25, 0.8); got {self.schedule!r}."
             )
         return float(shares[0]), float(shares[1])
+
+    def _check_mask_init(self) -> tuple[float, float]:
+        ends = np.ravel(self.mask_init)
+        if len(ends) != 2 or not 0.0 <= ends[0] <= ends[1] <= _LARGEST_LOGIT:
+            raise ValueError(
+                "mask_init must be a pair of values of t with 0 <= low <= high <= "
+                f"{_LARGEST_LOGIT:g}, such as (3, 5); got {self.mask_init!r}."
+            )
+        return float(ends[0]), float(ends[1])
 
     def _callbacks(self) -> list[tuple[str, Callback]]:
         drop = LearningRateDrop(self.lr_drop, self.lr_drop_share)

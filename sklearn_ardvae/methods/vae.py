@@ -166,10 +166,13 @@ class BetaVAEModule(VariationalModule):
         C_t at the end of its rise, in nats.
     capacity_rise : float
         Share of the epochs over which C_t rises from 0.
+    n_epochs : int
+        The budget of a stream, which does not know its own.
     """
 
     capacity: float | None
     capacity_rise: float
+    n_epochs: int
 
     def __init__(self, networks: Networks, **settings: Any) -> None:
         super().__init__(networks, **settings)
@@ -178,7 +181,8 @@ class BetaVAEModule(VariationalModule):
 
     def start_epoch(self, epoch: EpochStart) -> None:
         if self.capacity is not None:
-            share = epoch.index / max(1.0, self.capacity_rise * epoch.n_epochs)
+            budget = self.n_epochs if epoch.streaming else epoch.n_epochs
+            share = epoch.index / max(1.0, self.capacity_rise * budget)
             self.present_capacity.fill_(self.capacity * min(1.0, share))
             self.settled = share >= 1.0
 
@@ -217,7 +221,8 @@ class BetaVAE(BaseAutoencoder, output_components="all"):
         KL in nats, >= 0, that training ends with; None for a plain weight. Studies
         try 5, 10, 25, 50, 75, 100 with ``beta=1000``.
     capacity_rise : float, default=0.5
-        Share of `max_iter` over which the capacity rises, in (0, 1].
+        Share of `max_iter` over which the capacity rises, in (0, 1]. A call of
+        `partial_fit` is an epoch.
     %(shared_parameters)s
 
     Attributes
@@ -259,3 +264,6 @@ class BetaVAE(BaseAutoencoder, output_components="all"):
     _: KW_ONLY
     capacity: NonNegative | None = None
     capacity_rise: Share = 0.5
+
+    def _module_settings(self) -> dict[str, Any]:
+        return super()._module_settings() | {"n_epochs": self.max_iter}

@@ -1,8 +1,9 @@
 r"""Closing latent axes: Bernoulli gates, their gradients, and when axes may close.
 
 Of a function F of binary gates :math:`b_l \sim \mathrm{Bernoulli}(\pi_l)`,
-:math:`\pi = \mathrm{sigmoid}(g)`, two evaluations at antithetic gates estimate the
-gradient of :math:`\mathrm E\,F(b)` with respect to the logits g.
+:math:`\pi = \mathrm{sigmoid}(g)`, two evaluations estimate the gradient of
+:math:`\mathrm E\,F(b)` with respect to the logits g: at antithetic gates, or at gates
+that differ in one axis.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ __all__ = [
     "GecoMultiplier",
     "antithetic_gates",
     "arm_gradient",
+    "bernoulli_slope",
     "disarm_gradient",
+    "flip",
+    "local_expectation_gradient",
     "tolerable_loss",
 ]
 
@@ -91,6 +95,55 @@ def disarm_gradient(
     """
     sign = first - second  # (-1) ** second where they differ, else 0
     return 0.5 * difference[:, None] * sign * torch.sigmoid(logits.abs())
+
+
+def bernoulli_slope(logits: Tensor) -> Tensor:
+    r"""Return :math:`\pi (1 - \pi)`, the slope of :math:`\pi` by g."""
+    return torch.sigmoid(logits) * torch.sigmoid(-logits)
+
+
+def flip(gates: Tensor, axis: Tensor) -> Tensor:
+    """Return gates of which one of each draw is flipped.
+
+    Parameters
+    ----------
+    gates : Tensor of shape (n_draws, n_components)
+        Zeros and ones.
+    axis : Tensor of int of shape (n_draws,)
+        The axis of each draw.
+    """
+    column = axis[:, None]
+    return gates.scatter(1, column, 1.0 - gates.gather(1, column))
+
+
+def local_expectation_gradient(
+    difference: Tensor, first: Tensor, second: Tensor, logits: Tensor
+) -> Tensor:
+    r"""Return the slope along one axis of each draw, taken with all its weight.
+
+    .. math:: L \, \pi_j (1 - \pi_j) \, (F(b_{j=1}) - F(b_{j=0}))
+        \quad \text{for } l = j, \text{ else } 0
+
+    With j uniform its mean is the gradient: that of :math:`\mathrm E\,F` along axis j
+    is :math:`\pi_j (1 - \pi_j)` times the mean difference. Titsias and
+    Lázaro-Gredilla, "Local Expectation Gradients for Black Box Variational Inference",
+    2015, who sum over all axes. An axis to which F is blind gets no noise from the
+    others, as it does from a difference in which many axes have a part.
+
+    Parameters
+    ----------
+    difference : Tensor of shape (n_draws,)
+        :math:`F(b) - F(b')`.
+    first, second : Tensor of shape (n_draws, n_components)
+        Gates b, and b' as `flip` returns them.
+    logits : Tensor of shape (n_components,)
+
+    Returns
+    -------
+    Tensor of shape (n_draws, n_components)
+    """
+    weight = len(logits) * bernoulli_slope(logits)
+    return difference[:, None] * (first - second) * weight
 
 
 def tolerable_loss(likelihood: Likelihood, x: Tensor, share: float) -> Tensor:
@@ -167,6 +220,11 @@ class GecoMultiplier(nn.Module):
         weight = torch.where(self.started > 0, 1.0 - self.decay, 1.0)
         self.average.lerp_(constraint.detach(), weight)
         self.started.fill_(1.0)
+
+    @property
+    def is_saturated(self) -> Tensor:
+        """Whether the constraint is not met at the largest multiplier, shape ()."""
+        return (self.rho >= self.largest_rho) & (self.average > 0.0)
 
     def ascent(self) -> Tensor:
         """Return a term of value 0 whose descent is the ascent of `rho`."""

@@ -92,13 +92,16 @@ class HeldOut:
     every : int
         A new set is drawn every so many epochs; it is withheld until the next.
     withheld : bool
-        Whether the steps must not see the rows.
+        Whether the steps must not see the rows; then they are at most half of all.
+    parameter : str
+        What the estimator calls it, for messages.
     """
 
     share: float = 1.0
     most: int | None = None
     every: int = 1
     withheld: bool = True
+    parameter: str = "held_out"
 
     def size(self, n_rows: int) -> int:
         """Return the number of rows wanted of `n_rows`."""

@@ -16,6 +16,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor, nn
 
+from .._warnings import warn
 from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Phase
 from ..randomness import Stream, derived_generator, derived_seed
 from .batches import Rows, TensorBatches
@@ -135,7 +136,8 @@ class AutoencoderNet(NeuralNet):
         self.generator_ = derived_generator(
             self.seed, Stream.NOISE, started, device=self.device
         )
-        # On the CPU, so that every device sees the rows in the same order.
+        # On the CPU, so that every device sees the rows of an epoch in the same order
+        # (but not those of the batches that phases draw for themselves).
         self.shuffler_ = derived_generator(self.seed, Stream.SHUFFLE, started)
         self.active_count_ = ActiveCount(self.active_threshold)
         return super().initialize()
@@ -182,6 +184,7 @@ class AutoencoderNet(NeuralNet):
         self, X: Tensor, y: Any = None, **fit_params: Any
     ) -> tuple[Rows, Rows | None]:
         self.data_ = X
+        self.held_out_drawn_ = False
         order = torch.randperm(len(X), generator=self.shuffler_).to(X.device)
         n_valid = 0
         if self.validation_fraction > 0:
@@ -322,11 +325,18 @@ class AutoencoderNet(NeuralNet):
     def _draw_held_out(self, train: Rows) -> Tensor | None:
         """Draw the rows that the module asks for, if it is time."""
         rule = self.module_.held_out
-        never_drawn = train.index is self.train_index_
-        if rule is None or (self.epoch_ % rule.every and not never_drawn):
+        if rule is None or (self.epoch_ % rule.every and self.held_out_drawn_):
             return None
         n_rows = len(self.train_index_)
-        size = min(rule.size(n_rows), n_rows - rule.withheld)
+        wanted = rule.size(n_rows)
+        size = min(wanted, n_rows // 2) if rule.withheld else wanted
+        if 0 < size < wanted and not self.held_out_drawn_:
+            warn(
+                f"{rule.parameter} asks for {wanted} of the {n_rows} training rows; "
+                f"{size} are withheld, to leave as many for the gradient steps. "
+                f"Decrease {rule.parameter}, or pass more rows.",
+            )
+        self.held_out_drawn_ = True
         order = torch.randperm(n_rows, generator=self.shuffler_)
         order = self.train_index_[order.to(self.train_index_.device)]
         if rule.withheld:

@@ -29,14 +29,22 @@ def rank(model):
 
 
 # Settings under which each rule is far from the relevance of the axes, of which the
-# rows have three: a constraint out of reach, masks that have not moved, a variance
+# rows have three: a constraint out of reach, masks that start nearly closed, a variance
 # that no axis falls to, a share that one axis alone has, a rank that is too large.
 CASES = [
     (L0ARMVAE(6, tau=0.0, learning_rate=0.02, max_iter=8), open_gates, 6),
-    (MaskAAE(6, mask_threshold=1e-3, max_iter=2), open_masks, 6),
+    (MaskAAE(6, mask_init=(0, 0.1), mask_threshold=0.9, max_iter=2), open_masks, 0),
     (NGVAE(4, active_rule="variance", max_iter=15), small_variances, 0),
-    (IRMAE(6, variance_threshold=0.9, max_iter=10), large_variances, 1),
-    (LoRAE(6, variance_threshold=0.9, max_iter=10), large_variances, 1),
+    (
+        IRMAE(6, active_rule="variance", variance_threshold=0.9, max_iter=10),
+        large_variances,
+        1,
+    ),
+    (
+        LoRAE(6, active_rule="variance", variance_threshold=0.9, max_iter=10),
+        large_variances,
+        1,
+    ),
     (RRAE(6, rank=5, learning_rate=0.01, max_iter=20), rank, 5),
     (VRRAE(6, rank=5, learning_rate=0.01, max_iter=20), rank, 5),
 ]
@@ -53,8 +61,9 @@ def test_the_history_ends_at_the_methods_own_count(model, rule, expected, low_ra
     assert len(select_active(model.relevance_, 0.99)) != expected
 
 
-def test_without_a_rule_the_count_is_that_of_the_relevance(low_rank):
-    model = NGVAE(4, hidden_layer_sizes=(16,), max_iter=15, random_state=0)
+@pytest.mark.parametrize("cls", [NGVAE, IRMAE, LoRAE])
+def test_without_a_rule_the_count_is_that_of_the_relevance(cls, low_rank):
+    model = cls(4, hidden_layer_sizes=(16,), max_iter=15, random_state=0)
     model.fit(low_rank)
     assert model.n_active_components_ == len(select_active(model.relevance_, 0.99)) > 0
     assert model._module.is_active() is None

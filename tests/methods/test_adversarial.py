@@ -158,6 +158,17 @@ class TestFactorVAE:
         assert terms.total.item() == pytest.approx(expected)
         assert terms.parts["total_correlation"].item() == pytest.approx(tc)
 
+    def test_the_critic_has_no_part_in_what_training_stops_by(self, rows, noise):
+        model = factor_vae().eval()
+        before = model.loss(rows, noise)
+        for parameter in model.critic.parameters():
+            parameter.data += 1.0
+        after = model.loss(rows, noise)
+        reconstruction, kl, before_tc = before.parts.values()
+        torch.testing.assert_close(before.total, reconstruction + 0.3 * kl)
+        torch.testing.assert_close(after.total, before.total)
+        assert after.parts["total_correlation"] != before_tc
+
     def test_the_critics_loss_is_the_papers_with_two_logits(self, rows, noise):
         """Half the softmax cross entropies of codes and permuted codes."""
         model = factor_vae()

@@ -303,6 +303,25 @@ class TestOptions:
         assert held_out.size(n_rows) == expected
         assert held_out.withheld == (prior_samples != "all")
 
+    def test_all_rows_update_the_prior_as_often_as_asked(self, monkeypatch):
+        updates = []
+        update = ARDVAEModule.update_prior
+
+        def noted(self, *args):
+            updates.append(len(args[0]))
+            update(self, *args)
+
+        monkeypatch.setattr(ARDVAEModule, "update_prior", noted)
+        model = ARDVAE(2, prior_samples="all", prior_update_every=5, max_iter=20)
+        model.set_params(**LINEAR).fit(plane(2))
+        # Epochs 5, 10 and 15, and once after training.
+        assert len(updates) == 4
+
+    def test_more_prior_samples_than_rows_leave_half_to_train_on(self):
+        model = ARDVAE(4, prior_samples=5000, max_iter=3, **LINEAR)
+        with pytest.warns(UserWarning, match="prior_samples asks for 1800 of the 1800"):
+            model.fit(plane(2))
+
     def test_shape_is_half_the_number_of_codes(self):
         model = ARDVAE(4, prior_samples=100, max_iter=3, **LINEAR)
         assert model.fit(plane(2)).prior_shape_ == 1000.0

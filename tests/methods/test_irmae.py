@@ -10,6 +10,7 @@ from sklearn_ardvae import IRMAE, LoRAE
 from sklearn_ardvae.methods.irmae import IRMAEModule
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
 from sklearn_ardvae.nn.module import Networks
+from sklearn_ardvae.relevance import jacobian_weights, select_active
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +22,7 @@ def module(n=5, n_layers=4, **settings):
     return IRMAEModule(
         Networks(nn.Identity(), nn.Identity(), GaussianLikelihood(), n, n),
         n_linear_layers=n_layers,
+        active_rule="variance",
         variance_threshold=0.01,
         **settings,
     )
@@ -76,6 +78,23 @@ class TestModule:
         signs = np.sign((codes * expected).sum(0))
         np.testing.assert_allclose(codes, expected * signs, atol=1e-4)
 
+    def test_a_direction_that_the_decoder_ignores_has_variance_and_no_relevance(self):
+        model, rows = module(n=4, n_layers=1).eval(), torch.randn(500, 4)
+        orthogonal = torch.linalg.qr(rows - rows.mean(0))[0]
+        x = orthogonal * torch.tensor([4.0, 3.0, 2.0, 1.0])
+        model.layers[0].weight.data.copy_(torch.eye(4))
+        model.decoder = nn.Linear(4, 4, bias=False)
+        model.decoder.weight.data.copy_(torch.diag(torch.tensor([0.0, 1.0, 1.0, 1.0])))
+        model.finish(x, torch.Generator(), streaming=False)
+        assert model.is_active().tolist() == [True] * 4
+        codes = model.encode(x)
+        variance = model.component_variance(codes)
+        relevance = jacobian_weights(model.decode, codes, variance) * variance
+        kept = select_active(relevance.detach().double().numpy(), 0.99)
+        assert kept.tolist() == [1, 2, 3]
+        model.active_rule = "relevance"
+        assert model.is_active() is None
+
 
 def plane(n_rows=500, rank=3, n_features=20):
     rng = np.random.default_rng(0)
@@ -122,10 +141,10 @@ class TestEstimators:
         assert counts[1] < 6
 
     def test_the_threshold_counts_variances(self):
-        model = IRMAE(6, max_iter=5, random_state=0, variance_threshold=0.0)
-        assert model.fit(plane()).n_active_components_ == 6
-        model = IRMAE(6, max_iter=5, random_state=0, variance_threshold=0.999)
-        assert model.fit(plane()).n_active_components_ == 1
+        model = IRMAE(6, active_rule="variance", max_iter=5, random_state=0)
+        for threshold, count in ((0.0, 6), (0.999, 1)):
+            model.set_params(variance_threshold=threshold).fit(plane())
+            assert model.n_active_components_ == count
 
     @pytest.mark.parametrize(
         ("model", "name"),

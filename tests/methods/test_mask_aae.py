@@ -24,6 +24,7 @@ def module(*, t=T, likelihood=None, **changes):
         "schedule": (0.0, 0.8),
         "collapse_guard": 0.5,
         "n_epochs": 10,
+        "mask_init": (3.0, 5.0),
         "mask_threshold": 0.1,
     }
     n = len(t)
@@ -69,13 +70,17 @@ class TestMask:
         drawn = model.draw_prior(50_000, torch.Generator().manual_seed(0))
         np.testing.assert_allclose(drawn.std(0).detach(), u, rtol=0.02)
 
-    def test_it_starts_as_the_paper_has_it(self):
-        torch.manual_seed(0)
-        model = MaskAAE(20_000, hidden_layer_sizes=(1,))
+    @pytest.mark.parametrize("ends", [(3.0, 5.0), (0.0, 5.0)])  # ours, the paper's
+    def test_it_starts_between_its_ends(self, ends):
+        model = MaskAAE(20_000, mask_init=ends, hidden_layer_sizes=(1,))
         model.n_features_in_, model._seed = 2, 0
         mask = model._build_module().mask
-        # 1 - (1 - exp(-5)) / 5; the standard error of the mean is 0.0017.
-        assert mask.mean().item() == pytest.approx(0.8013, abs=0.007)
+        low, high = ends
+        mean = 1.0 - (np.exp(-low) - np.exp(-high)) / (high - low)
+        # Standard errors of the mean: 0.0017 for the paper's start, less for ours.
+        assert mask.mean().item() == pytest.approx(mean, abs=0.007)
+        assert mask.min() >= 1.0 - np.exp(-low) - 1e-6
+        assert mask.max() <= 1.0 - np.exp(-high) + 1e-6
 
     def test_it_is_projected_and_may_come_back(self):
         model = module(t=(-0.5, 12.0, 1.0))
@@ -290,7 +295,8 @@ class TestEstimator:
         assert model.n_iter_ == 40
 
     def test_active_axes_are_those_of_large_masks_most_relevant_first(self, low_rank):
-        model = MaskAAE(6, max_iter=10, mask_threshold=0.6, **self.FAST).fit(low_rank)
+        spread = {"mask_init": (0.0, 5.0), "mask_threshold": 0.6}
+        model = MaskAAE(6, max_iter=10, **spread, **self.FAST).fit(low_rank)
         active = model.active_components_
         assert set(active) == set(np.flatnonzero(model.mask_ >= 0.6))
         assert 0 < len(active) < 6
@@ -335,6 +341,11 @@ class TestEstimator:
     def test_bad_parameters_are_named(self, low_rank, params, name):
         with pytest.raises(ValueError, match=f"'{name}' parameter of MaskAAE"):
             MaskAAE(**params).fit(low_rank)
+
+    @pytest.mark.parametrize("ends", [(5.0, 3.0), (3.0,), (-1.0, 3.0), (3.0, 11.0)])
+    def test_a_start_is_a_pair_in_order(self, low_rank, ends):
+        with pytest.raises(ValueError, match="mask_init must be a pair"):
+            MaskAAE(2, mask_init=ends).fit(low_rank)
 
     @pytest.mark.parametrize("schedule", [(0.5, 0.5), (0.5,), (0.5, 1.1), (-0.1, 1.0)])
     def test_a_schedule_is_a_pair_of_shares(self, low_rank, schedule):

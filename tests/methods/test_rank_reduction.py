@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from sklearn_ardvae import RRAE, VRRAE
@@ -149,6 +150,23 @@ class TestVRRAELoss:
         (expected,) = torch.autograd.grad(bound, y)
         factor = error.item() / x.numel()
         torch.testing.assert_close(slope, factor * expected)
+
+    @pytest.mark.parametrize("training", [True, False])
+    def test_its_value_is_minus_that_bound(self, training):
+        x, noise = torch.randn(20, 5), torch.randn(20, 5)
+        model = identity(VRRAEModule, beta="profiled").train(training)
+        error, residuals = model.error, []
+
+        def noted(x, output):
+            residuals.append((output - x).detach().double().numpy())
+            return error(x, output)
+
+        model.error = noted
+        terms = model.loss(x, noise)
+        deviation = np.sqrt(np.square(residuals[0]).mean())
+        log_likelihood = stats.norm.logpdf(residuals[0], scale=deviation).sum(1).mean()
+        expected = terms.parts["kl"].item() - log_likelihood
+        assert terms.total.item() == pytest.approx(expected, rel=1e-5)
 
     def test_the_profiled_beta_of_cross_entropies_is_1(self):
         likelihood = BernoulliLikelihood()

@@ -131,14 +131,18 @@ class TestVAE:
 
 class TestBetaVAE:
     def test_the_loss_has_the_weight(self, rows, noise):
-        model = module(BetaVAEModule, beta=4.0, capacity=None, capacity_rise=0.5)
+        model = module(
+            BetaVAEModule, beta=4.0, capacity=None, capacity_rise=0.5, n_epochs=9
+        )
         mean, log_variance, _, output = pieces(model, rows, noise)
         error = ((rows.numpy() - output) ** 2).sum(1)
         expected = (error + 4.0 * kl(mean, log_variance)).mean()
         assert model.loss(rows, noise).total.item() == pytest.approx(expected)
 
     def test_the_capacity_rises_and_is_what_the_kl_is_held_at(self, rows, noise):
-        model = module(BetaVAEModule, beta=10.0, capacity=20.0, capacity_rise=0.5)
+        model = module(
+            BetaVAEModule, beta=10.0, capacity=20.0, capacity_rise=0.5, n_epochs=99
+        )
         seen = []
         for index in (0, 1, 4, 5, 9):
             start(model, index, n_epochs=10)
@@ -149,6 +153,13 @@ class TestBetaVAE:
         gap = abs(terms.parts["kl"].item() - 20.0)
         expected = terms.parts["reconstruction"].item() + 10.0 * gap
         assert terms.total.item() == pytest.approx(expected)
+
+    def test_the_capacity_of_a_stream_rises_over_max_iter_pieces(self, low_rank):
+        model = BetaVAE(2, capacity=20.0, max_iter=10, hidden_layer_sizes=(8,))
+        for _ in range(8):
+            model.partial_fit(low_rank)
+        found = model.history_["train_capacity"]
+        np.testing.assert_allclose(found, [0, 4, 8, 12, 16, 20, 20, 20], rtol=1e-6)
 
     def test_training_reaches_the_capacity(self, low_rank):
         model = BetaVAE(

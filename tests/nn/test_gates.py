@@ -11,6 +11,8 @@ from sklearn_ardvae.nn.gates import (
     antithetic_gates,
     arm_gradient,
     disarm_gradient,
+    flip,
+    local_expectation_gradient,
     tolerable_loss,
 )
 from sklearn_ardvae.nn.likelihoods import BernoulliLikelihood, GaussianLikelihood
@@ -36,18 +38,21 @@ def enumerated_gradient(logits):
     return torch.autograd.grad(expectation, logits)[0]
 
 
-def estimates(logits, seed=0):
+def estimates(logits, seed=0, function=function):
     generator = torch.Generator().manual_seed(seed)
     u = torch.rand(N_DRAWS, 3, generator=generator, dtype=torch.float64)
     first, second = antithetic_gates(logits, u)
-    difference = function(first) - function(second)
+    flipped = flip(first, torch.randint(3, (N_DRAWS,), generator=generator))
+    antithetic = function(first) - function(second)
+    local = function(first) - function(flipped)
     return {
-        "arm": arm_gradient(difference, u),
-        "disarm": disarm_gradient(difference, first, second, logits),
+        "arm": arm_gradient(antithetic, u),
+        "disarm": disarm_gradient(antithetic, first, second, logits),
+        "local": local_expectation_gradient(local, first, flipped, logits),
     }
 
 
-@pytest.mark.parametrize("name", ["arm", "disarm"])
+@pytest.mark.parametrize("name", ["arm", "disarm", "local"])
 @pytest.mark.parametrize("logits", [LOGITS, torch.tensor([3.0, -4.0, 0.0]).double()])
 def test_estimates_are_unbiased(name, logits):
     drawn = estimates(logits)[name]
@@ -60,6 +65,20 @@ def test_estimates_are_unbiased(name, logits):
 def test_disarm_has_the_smaller_variance():
     drawn = estimates(LOGITS)
     assert torch.all(drawn["disarm"].var(0) < drawn["arm"].var(0))
+
+
+def test_only_the_local_estimate_has_no_noise_where_the_function_is_blind():
+    drawn = estimates(LOGITS, function=lambda gates: 9.0 * gates[:, 0] * gates[:, 1])
+    assert torch.all(drawn["local"][:, 2] == 0.0)
+    # Means of 0 as well, with a deviation as large as that of the other axes.
+    for name in ("arm", "disarm"):
+        assert drawn[name][:, 2].std() > 0.5 * drawn[name][:, 0].std()
+
+
+def test_one_axis_of_each_draw_is_flipped():
+    gates = torch.tensor([[0.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
+    flipped = flip(gates, torch.tensor([1, 0]))
+    assert flipped.tolist() == [[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
 
 
 def test_disarm_is_arm_averaged_over_u_given_the_gates():
@@ -155,6 +174,16 @@ class TestGecoMultiplier:
         for _ in range(2000):
             smallest = step(-10.0)
         assert 0.0 < smallest == pytest.approx(math.log1p(math.exp(-5.0)) ** 2, rel=0.2)
+
+    def test_it_is_saturated_at_its_largest_while_the_constraint_is_not_met(self):
+        geco = GecoMultiplier(1.0)  # where it starts
+        for average, expected in ((0.1, True), (0.0, False), (-0.1, False)):
+            geco.average.fill_(average)
+            assert geco.is_saturated == expected
+        geco.average.fill_(0.1)
+        with torch.no_grad():
+            geco.rho -= 1e-3
+        assert not geco.is_saturated
 
     @pytest.mark.parametrize("value", [1e-6, 0.3, 1.0, 20.0, 1e6])
     def test_the_range_is_inverted_exactly(self, value):

@@ -1,6 +1,7 @@
 """The engine against hand-written loops, and what it does when things go wrong."""
 
 import copy
+import dataclasses
 import math
 import signal
 
@@ -271,19 +272,37 @@ def test_held_out_rows_are_drawn_anew_and_kept_from_the_steps():
         assert len(set.union(*(rows for n, rows in trained if n == draw))) == 48
 
 
-def test_shared_held_out_rows_are_not_withheld():
-    sizes = []
+def test_shared_held_out_rows_are_not_withheld_and_come_when_it_is_time():
+    sizes = {}
 
     class Sharing(Plain):
-        held_out = HeldOut(withheld=False)
+        held_out = HeldOut(withheld=False, every=2)
+
+        def start_epoch(self, epoch):
+            if epoch.held_out is not None:
+                sizes[epoch.index] = len(epoch.held_out)
+
+    net = make_net(Sharing(), max_epochs=6, validation_fraction=0.0, batch_size=8)
+    net.train(data())
+    assert sizes == {0: 64, 2: 64, 4: 64}
+    assert net.history[-1]["train_batch_count"] == 8
+
+
+@pytest.mark.parametrize("rule", [HeldOut(most=70), HeldOut(share=0.9)])
+def test_at_most_half_of_the_rows_are_withheld_and_a_warning_says_so(rule):
+    sizes = []
+
+    class Greedy(Plain):
+        held_out = dataclasses.replace(rule, parameter="prior_samples")
 
         def start_epoch(self, epoch):
             sizes.append(len(epoch.held_out))
 
-    net = make_net(Sharing(), max_epochs=1, validation_fraction=0.0, batch_size=8)
-    net.train(data())
-    assert sizes == [64]
-    assert net.history[-1]["train_batch_count"] == 8
+    net = make_net(Greedy(), max_epochs=2, validation_fraction=0.0, batch_size=8)
+    with pytest.warns(UserWarning, match="prior_samples asks for .* 32 are withheld"):
+        net.train(data())
+    assert sizes == [32, 32]
+    assert net.history[-1]["train_batch_count"] == 4
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

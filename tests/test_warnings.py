@@ -1,5 +1,6 @@
 """Warnings point at the line of the user that led to them, whoever stands between."""
 
+import signal
 import warnings
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sklearn_ardvae._warnings import warn
 
 class Interrupt(Callback):
     def on_batch_end(self, net, **kwargs):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
 
 # What is changed of the estimator, of X, and a word of the warning.

@@ -144,7 +144,8 @@ class BaseAutoencoder(
         if self.verbose:
             print(closing_line(net, self.n_active_components_, len(self.relevance_)))
         monitor.warn_of(net, type(self).__name__)
-        self._warn_of_outcome()
+        if not net.interrupted_:
+            self._warn_of_outcome()
         context.call_on_fit_task_end(
             **hook_arguments, reconstruction_attributes=lambda: vars(self).copy()
         )

@@ -43,6 +43,7 @@ class RankSearch(nn.Module):
     failed: Tensor
     failed_from: Tensor
     is_over: Tensor
+    held_weights: Tensor | None
 
     def __init__(
         self, tolerance: float, patience: int = 10, progress: float = 0.01

@@ -295,7 +295,7 @@ def test_parameters_that_a_file_cannot_hold_are_asked_for(path, low_rank):
         {"activation": nn.Tanh},
         {"hidden_layer_sizes": torch.tensor([8])},
     ],
-    ids=str,
+    ids=lambda params: next(iter(params)),
 )
 def test_what_was_set_since_the_fit_is_all_that_is_missing(
     params, model, path, low_rank

@@ -88,7 +88,7 @@ class TestModule:
         model.finish(x, torch.Generator(), streaming=False)
         assert model.is_active().tolist() == [True] * 4
         codes = model.encode(x)
-        variance = model.component_variance(codes)
+        variance = model.component_variance(codes.var(0))
         relevance = jacobian_weights(model.decode, codes, variance) * variance
         kept = select_active(relevance.detach().double().numpy(), 0.99)
         assert kept.tolist() == [1, 2, 3]

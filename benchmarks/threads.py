@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import statistics
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -42,6 +43,7 @@ def seconds_of_steps(width: int, batch_size: int, n_threads: int) -> tuple:
     """Return the operations of a batch and the seconds of a step."""
     import torch
 
+    warnings.simplefilter("ignore")
     from sklearn_ardvae import VAE
     from sklearn_ardvae.training.environment import count_flops
 
@@ -84,6 +86,10 @@ def task(name: str) -> float:
     from sklearn.model_selection import GridSearchCV
 
     from sklearn_ardvae import ARDVAE, FactorVAE
+
+    warnings.simplefilter("ignore")
+    # For workers, too.
+    os.environ["PYTHONWARNINGS"] = "ignore"
 
     X = (load_digits().data / 16).astype(np.float32)
     model = ARDVAE(10, max_iter=10, random_state=0)

@@ -29,8 +29,8 @@ def rank(model):
 
 
 # Settings under which each rule is far from the relevance of the axes, of which the
-# rows have three: a constraint out of reach, masks that need be all but open, a variance
-# that no axis falls to, a share that one axis alone has, a rank that is too large.
+# rows have three: a constraint out of reach, masks that had to be all but open, a
+# variance that no axis falls to, a share that one axis alone has, a rank too large.
 CASES = [
     (L0ARMVAE(6, tau=0.0, learning_rate=0.02, max_iter=8), open_gates, 6),
     (MaskAAE(6, mask_threshold=0.999, max_iter=8), open_masks, 0),

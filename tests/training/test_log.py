@@ -1,5 +1,7 @@
 """What is printed of training."""
 
+import signal
+
 import numpy as np
 import pytest
 from estimator_table import CLASSES, IDS, fast
@@ -74,7 +76,7 @@ def test_partial_fits_print_their_row(low_rank, capsys):
 def test_without_an_epoch_there_is_a_closing_line(low_rank, capsys):
     class Interrupt(Callback):
         def on_batch_end(self, net, **kwargs):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.warns(UserWarning, match="interrupted"):
         fast(VAE, verbose=1, callbacks=[Interrupt()]).fit(low_rank)

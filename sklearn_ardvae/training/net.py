@@ -6,6 +6,7 @@ for the device once per epoch, when the sums of the epoch are read back.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,18 @@ _PASSES = 3
 
 # Validation needs no gradients, so that larger batches fit.
 _VALIDATION_BATCH = 1024
+
+# What has no meaning outside the fit that is going on, or cannot be pickled.
+_OF_ONE_FIT = frozenset(
+    {
+        "data_",
+        "error_rows_",
+        "fresh_batches_",
+        "interrupts_",
+        "probe_",
+        "train_index_",
+    }
+)
 
 
 class _StopTraining(Exception):
@@ -458,13 +471,38 @@ class AutoencoderNet(NeuralNet):
         """Return what `resume_optimizers` of a later net takes."""
         return [optimizer.state_dict() for optimizer in self.optimizers_]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to the fit that is going on, its data first of all."""
+        state = super().__getstate__()
+        return {name: state[name] for name in state if name not in _OF_ONE_FIT}
+
     def resume_optimizers(self, states: list[dict[str, Any]]) -> None:
-        """Take over the moments of an earlier net's optimisers, not their rates."""
+        """Take over the moments of an earlier net's optimisers, not their settings.
+
+        An optimiser of another kind than before begins anew.
+        """
         for optimizer, state in zip(self.optimizers_, states, strict=True):
-            rates = [group["lr"] for group in optimizer.param_groups]
-            optimizer.load_state_dict(state)
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
+            own = optimizer.state_dict()
+            if _kind(own) == _kind(state):
+                # Torch keeps the tensors that it is given, and steps change them.
+                moments = copy.deepcopy(state["state"])
+                optimizer.load_state_dict({**own, "state": moments})
+
+
+def _kind(state: dict[str, Any]) -> list[dict[str, bool | None]]:
+    """Return what the moments in the state of an optimiser depend on.
+
+    The names of its settings, and which of the switches among them are on, but for
+    those of how it computes.
+    """
+    return [
+        {
+            name: value if isinstance(value, bool) else None
+            for name, value in group.items()
+            if name not in ("capturable", "differentiable", "foreach", "fused")
+        }
+        for group in state["param_groups"]
+    ]
 
 
 def _fused_runs_on(device: str | torch.device) -> bool:

@@ -11,9 +11,6 @@ from skorch.callbacks import Callback, Checkpoint, LoadInitState, TrainEndCheckp
 
 from sklearn_ardvae import ARDVAE, VRRAE, MaskAAE
 
-# Held back: the change is in training/net.py, `resume_optimizers` and `__getstate__`.
-waits_for_the_engine = pytest.mark.xfail(raises=Exception)
-
 
 class Start(Callback):
     """Keeps the weights and moments that callbacks before it have loaded."""
@@ -47,7 +44,6 @@ def test_a_fit_begins_where_a_checkpoint_was_left(cls, kind, low_rank, tmp_path)
     assert {len(column) for column in again.history_.values()} == {6}
 
 
-@waits_for_the_engine
 @pytest.mark.parametrize("cls", [ARDVAE, MaskAAE])
 def test_a_checkpoint_may_pickle_the_net(cls, low_rank, tmp_path):
     checkpoint = Checkpoint(dirname=str(tmp_path), f_pickle="net.pkl", monitor=None)
@@ -61,7 +57,6 @@ def warm(**params):
     return fast(ARDVAE, warm_start=True, **params)
 
 
-@waits_for_the_engine
 @pytest.mark.filterwarnings("ignore:The features of X:UserWarning")
 def test_a_fit_that_fails_leaves_the_moments_alone(low_rank):
     model = warm().fit(low_rank)
@@ -72,7 +67,6 @@ def test_a_fit_that_fails_leaves_the_moments_alone(low_rank):
     np.testing.assert_array_equal(codes, twin.fit(low_rank).transform(low_rank))
 
 
-@waits_for_the_engine
 def test_a_shallow_copy_shares_no_moments(low_rank):
     model = warm().fit(low_rank)
     twin = pickle.loads(pickle.dumps(model))
@@ -81,7 +75,6 @@ def test_a_shallow_copy_shares_no_moments(low_rank):
     np.testing.assert_array_equal(codes, twin.fit(low_rank).transform(low_rank))
 
 
-@waits_for_the_engine
 def test_an_optimiser_has_the_settings_of_now(low_rank):
     seen = []
 
@@ -95,7 +88,6 @@ def test_an_optimiser_has_the_settings_of_now(low_rank):
     assert seen == [(0.5, 0.75)] * 2
 
 
-@waits_for_the_engine
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.RMSprop])
 def test_another_optimiser_begins_anew(optimizer, low_rank):
     model = warm().fit(low_rank)

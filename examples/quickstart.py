@@ -9,14 +9,9 @@ and a grid search chooses beta and the initial number of axes by evidence.
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from pathlib import Path
-
-# Small networks on many threads are slower, not faster.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import matplotlib as mpl
 

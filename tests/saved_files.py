@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as pack_any
 
-from sklearn_ardvae.estimator import container
+from sklearn_ardvae.estimator.saving import container
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]

@@ -24,12 +24,12 @@ from .._files import read_file, whole_file
 from .._warnings import warn
 from ..nn.module import AutoencoderModule
 from ..training.devices import resolve_device
-from . import format_1, format_2
-from .allocation import AllocationLimit
-from .class_lookup import defined_classes, name_of, saved_class
-from .container import FORMAT_VERSION, pack, unpack
-from .saved_model import SavedModel
-from .state_checks import (
+from .saving import format_1, format_2
+from .saving.allocation import AllocationLimit
+from .saving.class_lookup import defined_classes, name_of, saved_class
+from .saving.container import FORMAT_VERSION, pack, unpack
+from .saving.saved_model import SavedModel
+from .saving.state_checks import (
     RESERVED,
     check_attributes,
     check_module,

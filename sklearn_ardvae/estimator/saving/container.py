@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..optional import optional_module
 from .encoding import ARRAY_TYPES
-from .optional import optional_module
 
 __all__ = ["FORMAT_VERSION", "pack", "unpack"]
 

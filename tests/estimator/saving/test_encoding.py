@@ -11,7 +11,7 @@ import pytest
 import torch
 from saved_files import same
 
-from sklearn_ardvae.estimator.encoding import NotEncodableError, decoded, encoded
+from sklearn_ardvae.estimator.saving.encoding import NotEncodableError, decoded, encoded
 
 VALUES = {
     "plain": [None, True, False, 0, -3, 2**80, 0.1, -0.0, "", "é \ud800 \x00"],

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_ardvae.estimator.allocation import AllocationLimit
+from sklearn_ardvae.estimator.saving.allocation import AllocationLimit
 
 TOO_LARGE = {
     "empty": lambda n: torch.empty(n, n),

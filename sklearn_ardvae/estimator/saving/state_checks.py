@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from torch import nn
 
-from ..nn.module import AutoencoderModule, Phase
+from ...nn.module import AutoencoderModule, Phase
 
 __all__ = [
     "RESERVED",

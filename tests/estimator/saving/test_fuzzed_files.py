@@ -9,8 +9,8 @@ from estimator_table import fast
 from saved_files import Cost, damaged, edited, same
 
 from sklearn_ardvae import ARDVAE, VRRAE, MaskAAE, TwoStageVAE
-from sklearn_ardvae.estimator import container, format_2
 from sklearn_ardvae.estimator.base import BaseAutoencoder
+from sklearn_ardvae.estimator.saving import container, format_2
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Models as files: what is written of them, how it is coded, and how it is checked."""

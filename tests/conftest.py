@@ -1,4 +1,4 @@
-"""One thread for every test, before torch is imported: see the Makefile."""
+"""One thread for every test, set before torch is imported: two processes share them."""
 
 import os
 

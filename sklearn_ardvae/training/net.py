@@ -161,13 +161,20 @@ class AutoencoderNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> NeuralNet:
         """Make one optimiser for each phase: ``optimizer_``, ``<name>_optimizer_``."""
+        compiles = self.compile and not self.module_.has_foreign_networks
+        if self.compile and not compiles:
+            warn(
+                "Networks of your own are not compiled: torch cannot, where their "
+                "random numbers are to come from random_state. Leave compile=True out "
+                "of skorch_params."
+            )
         self.phases_: list[TrainedPhase] = []
         for phase in self.module_.phases():
             prefix = f"{phase.name}_optimizer" if self.phases_ else "optimizer"
             optimizer = self._make_optimizer(phase, prefix)
             setattr(self, f"{prefix}_", optimizer)
             loss = phase.loss
-            if self.compile:
+            if compiles:
                 loss = torch.compile(loss, **self.get_params_for("compile"))
             self.phases_.append(
                 TrainedPhase(phase, list(phase.parameters), loss, optimizer)

@@ -415,6 +415,11 @@ def test_losses_may_be_compiled():
     torch.testing.assert_close(eager.decoder.weight, compiled.decoder.weight)
 
 
+def test_networks_of_a_user_are_said_not_to_be_compiled():
+    with pytest.warns(UserWarning, match="not compiled"):
+        make_net(Plain(dropout=True), compile=True).initialize()
+
+
 def test_histories_join_with_gaps_filled():
     later = [
         {"epoch": 1, "dur": 0.1, "batches": [], "train_loss": 2.0, "n_active": 3},

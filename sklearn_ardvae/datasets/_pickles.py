@@ -30,6 +30,26 @@ _SENSELESS = (
 )
 _PLAIN_NUMBER = re.compile("b1|[iu][1248]|f[248]")
 
+# Steps that put their argument on the stack.
+_LITERALS = frozenset(
+    {
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG1",
+        "BINFLOAT",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE8",
+        "BINBYTES",
+        "SHORT_BINBYTES",
+        "BINBYTES8",
+        "BYTEARRAY8",
+    }
+)
+
 
 def load_batch(raw: bytes, what: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return images and labels of a CIFAR or ImageNet32 batch.
@@ -226,22 +246,7 @@ def _step(name: str, argument: Any, stack: _Stack) -> None:
     match name:
         case "PROTO" | "FRAME" | "STOP":
             pass
-        case (
-            "BININT"
-            | "BININT1"
-            | "BININT2"
-            | "LONG1"
-            | "BINFLOAT"
-            | "BINSTRING"
-            | "SHORT_BINSTRING"
-            | "BINUNICODE"
-            | "SHORT_BINUNICODE"
-            | "BINUNICODE8"
-            | "BINBYTES"
-            | "SHORT_BINBYTES"
-            | "BINBYTES8"
-            | "BYTEARRAY8"
-        ):
+        case literal if literal in _LITERALS:
             stack.append(argument)
         case "NONE":
             stack.append(None)

@@ -217,6 +217,10 @@ class BaseAutoencoder(
                 self.__dict__.update(self._fitted_state(module, net, x))
         if net.interrupted_ and self.on_interrupt == "raise":
             raise KeyboardInterrupt
+        self._warn_of_collapse()
+        return net
+
+    def _warn_of_collapse(self) -> None:
         if self.n_active_components_ == 0:
             warn(
                 f"{type(self).__name__} has no active component: the decoder ignores "
@@ -225,7 +229,6 @@ class BaseAutoencoder(
                 "min_output_components=1 transform returns a column all the same.",
                 ConvergenceWarning,
             )
-        return net
 
     def _make_net(
         self,

@@ -222,44 +222,10 @@ def _revived(
     ValueError
         If it describes none. Nothing is built that is larger than what is stored.
     """
-    missing = model.missing_built_from | model.missing_params
-    if missing.keys() != params.keys():
-        lost = ", ".join(f"{n} ({missing[n] or 'unknown'})" for n in sorted(missing))
-        raise ValueError(
-            f"was saved without {lost or 'any loss of parameters'}: pass exactly "
-            f"{sorted(missing)} to load; got {sorted(params)}."
-        )
-    present = model.params | {name: params[name] for name in model.missing_params}
-    built_from = model.built_from | {
-        name: params[name] for name in model.missing_built_from
-    }
-    unknown = (present.keys() | built_from.keys()) - set(cls._get_param_names())
-    if unknown:
-        raise ValueError(
-            f"has parameters that {cls.__name__} does not have: {sorted(unknown)[:5]}."
-        )
-    attributes = model.attributes
-    if model.format_version == 1:
-        # Some were attributes then that are read from the module now.
-        attributes = {
-            name: value
-            for name, value in attributes.items()
-            if not isinstance(getattr(cls, name, None), property)
-        }
+    present, built_from = _parameters_of(cls, model, params)
+    attributes = _attributes_of(cls, model)
     check_attributes(cls, present, attributes)
-    twin = _unfitted_twin(cls, built_from, attributes)
-    try:
-        twin._validate_params()
-    except ValueError as error:
-        raise ValueError(f"has a parameter of a wrong value: {error}") from error
-    spare = _SPARE_ELEMENTS_OF_OWN if "architecture" in params else _SPARE_ELEMENTS
-    stored = sum(array.size for array in model.weights.values())
-    limit = AllocationLimit(_SPARE_TENSORS + 4 * len(model.weights), spare + 4 * stored)
-    try:
-        with limit:
-            module = twin._build_module()
-    except Exception as error:  # Of any kind: the parameters are not trusted.
-        raise ValueError(f"has parameters that build no module: {error}") from error
+    module = _rebuilt_module(_unfitted_twin(cls, built_from, attributes), model, params)
     check_module(module, model.weights, attributes)
     estimator = cls(**present)
     vars(estimator).update(attributes)
@@ -277,6 +243,58 @@ def _revived(
     except TypeError as error:
         raise ValueError(f"has a state of an optimiser with {error}") from error
     return estimator
+
+
+def _parameters_of(
+    cls: type[PersistenceMixin], model: SavedModel, params: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the present parameters, and those that the module was built from."""
+    missing = model.missing_built_from | model.missing_params
+    if missing.keys() != params.keys():
+        lost = ", ".join(f"{n} ({missing[n] or 'unknown'})" for n in sorted(missing))
+        raise ValueError(
+            f"was saved without {lost or 'any loss of parameters'}: pass exactly "
+            f"{sorted(missing)} to load; got {sorted(params)}."
+        )
+    present = model.params | {name: params[name] for name in model.missing_params}
+    built_from = model.built_from | {
+        name: params[name] for name in model.missing_built_from
+    }
+    unknown = (present.keys() | built_from.keys()) - set(cls._get_param_names())
+    if unknown:
+        raise ValueError(
+            f"has parameters that {cls.__name__} does not have: {sorted(unknown)[:5]}."
+        )
+    return present, built_from
+
+
+def _attributes_of(cls: type[PersistenceMixin], model: SavedModel) -> dict[str, Any]:
+    if model.format_version > 1:
+        return model.attributes
+    # Some were attributes then that are read from the module now.
+    return {
+        name: value
+        for name, value in model.attributes.items()
+        if not isinstance(getattr(cls, name, None), property)
+    }
+
+
+def _rebuilt_module(
+    twin: PersistenceMixin, model: SavedModel, params: dict[str, Any]
+) -> AutoencoderModule:
+    """Return the module that the parameters of `twin` build, if it is no larger."""
+    try:
+        twin._validate_params()
+    except ValueError as error:
+        raise ValueError(f"has a parameter of a wrong value: {error}") from error
+    spare = _SPARE_ELEMENTS_OF_OWN if "architecture" in params else _SPARE_ELEMENTS
+    stored = sum(array.size for array in model.weights.values())
+    limit = AllocationLimit(_SPARE_TENSORS + 4 * len(model.weights), spare + 4 * stored)
+    try:
+        with limit:
+            return twin._build_module()
+    except Exception as error:  # Of any kind: the parameters are not trusted.
+        raise ValueError(f"has parameters that build no module: {error}") from error
 
 
 def _release(version: str) -> list[int]:

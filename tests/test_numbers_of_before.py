@@ -16,7 +16,7 @@ BEFORE = "cac3c54"
 
 # Run in the tree of either commit; what is set here is not left to defaults.
 SCRIPT = """
-import sys, warnings
+import inspect, sys, warnings
 import numpy as np
 warnings.simplefilter("ignore")
 from sklearn_ardvae import all_estimators
@@ -27,19 +27,22 @@ found = {}
 for name, cls in all_estimators():
     for likelihood in ("gaussian", "bernoulli"):
         data = x if likelihood == "gaussian" else (x - x.min()) / (x.max() - x.min())
+        known = inspect.signature(cls).parameters
+        chosen = {k: v for k, v in SETTINGS.get(name, {}).items() if k in known}
         model = cls(
             4, architecture="mlp", hidden_layer_sizes=(16,), likelihood=likelihood,
             max_iter=8, batch_size=32, learning_rate=0.01, early_stopping=False,
-            output_components="all", random_state=0, **SETTINGS.get(name, {}),
+            output_components="all", random_state=0, **chosen,
         ).fit(data)
         found[f"{name} {likelihood} codes"] = model.transform(data)
         found[f"{name} {likelihood} scores"] = model.score_samples(data)
         found[f"{name} {likelihood} loss"] = np.array(model.loss_curve_)
 np.savez(sys.argv[1], **found)
 """
+# With what has come since as it was.
 SETTINGS = {
     "ARDVAE": {"beta": 0.1},
-    "L0ARMVAE": {"gradient": "disarm"},
+    "MaskAAE": {"mask_init": (0.0, 5.0)},
     "VRRAE": {"rank": 3, "beta": 0.01},
 }
 PROBABILISTIC = {
@@ -47,6 +50,8 @@ PROBABILISTIC = {
     for name, cls in all_estimators()
     if issubclass(cls._module_class, VariationalModule)
 }
+# The gradient of its gates was at fault.
+MENDED = {"L0ARMVAE"}
 # The last bit of a sum of two terms.
 OTHER_LAST_BIT = ("BetaTCVAE", "FactorVAE")
 
@@ -77,6 +82,8 @@ def test_codes_and_scores_are_those_of_before(both):
     assert set(before.files) == set(now.files)
     for name in before.files:
         estimator, _, what = name.split()
+        if estimator in MENDED:
+            continue
         if what == "scores" and estimator in PROBABILISTIC:
             # Other draws since, which are exact where the old ones were not: see
             # training/test_inference.py.

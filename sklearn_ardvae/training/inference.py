@@ -14,6 +14,7 @@ from torch import Tensor
 from ..nn.module import AutoencoderModule
 from ..nn.variational import VariationalModule
 from ..randomness import derived_generator
+from .batches import Rows
 from .environment import environment, in_precision_of
 
 __all__ = ["CodeMoments", "code_moments", "evidence", "in_batches", "noise_variance"]
@@ -92,14 +93,15 @@ def code_moments(module: AutoencoderModule, x: Tensor) -> CodeMoments:
 
 
 def noise_variance(
-    module: AutoencoderModule, x: Tensor, seed: int, axes: Sequence[int] = ()
+    module: AutoencoderModule, x: Rows, seed: int, axes: Sequence[int] = ()
 ) -> float:
     """Return the mean squared error of one feature, over x and the posterior.
 
     Parameters
     ----------
     module : AutoencoderModule
-    x : Tensor of shape (n_rows, n_features)
+    x : Rows
+        Read in batches: a copy of all would be a tenth of the data.
     seed : int
         Of the draws of the posterior.
     axes : sequence of int
@@ -110,10 +112,12 @@ def noise_variance(
         means = (module.decode(z) for z in _draw_codes(module, rows, seed, axes))
         return torch.stack([_root_mean_square(mean - rows) for mean in means], dim=1)
 
-    # Squared on the host, in float64, which not every device has.
-    errors = in_batches(module, root_mean_square, x)
-    error = errors.cpu().double().square().mean().item()
-    return max(error, _SMALLEST_NOISE_VARIANCE)
+    total = 0.0
+    for index in x.index.split(_ROWS):
+        errors = in_batches(module, root_mean_square, x.data[index])
+        # Squared on the host, in float64, which not every device has.
+        total += errors.cpu().double().square().mean(1).sum().item()
+    return max(total / len(x), _SMALLEST_NOISE_VARIANCE)
 
 
 def _draw_codes(

@@ -214,8 +214,7 @@ class AutoencoderNet(NeuralNet):
         self.probe_ = X[order[:_PROBE_ROWS]]
         valid = Rows(X, order[:n_valid])
         # What errors are measured on: the validation rows, or some of all rows.
-        rows = valid if n_valid else Rows(X, order[:_ERROR_ROWS])
-        self.error_rows_ = rows.tensor()
+        self.error_rows_ = valid if n_valid else Rows(X, order[:_ERROR_ROWS])
         return Rows(X, self.train_index_), valid if n_valid else None
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> Any:

@@ -123,6 +123,7 @@ def main() -> None:
             rows = list(itertools.islice(results, len(args.seeds)))
             for row in rows:
                 file.write(json.dumps(row) + "\n")
+            file.flush()
             print(line(setting, rows), flush=True)
 
 

@@ -6,7 +6,6 @@ for the device once per epoch, when the sums of the epoch are read back.
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from .books import ActiveCount, Sums, check_finite
 from .environment import environment
 from .interrupts import Interrupts
 from .log import EpochLog
+from .optimizers import fused_runs_on, take_moments
 
 __all__ = ["AutoencoderNet", "TrainedPhase"]
 
@@ -192,7 +192,7 @@ class AutoencoderNet(NeuralNet):
         if self.optimizer is torch.optim.Adam:
             kwargs = {**phase.optimizer, **kwargs}
         if "fused" in inspect.signature(self.optimizer).parameters:
-            kwargs.setdefault("fused", _fused_runs_on(self.device))
+            kwargs.setdefault("fused", fused_runs_on(self.device))
         return self.optimizer(*args, **kwargs)
 
     @property
@@ -488,33 +488,4 @@ class AutoencoderNet(NeuralNet):
         An optimiser of another kind than before begins anew.
         """
         for optimizer, state in zip(self.optimizers_, states, strict=True):
-            own = optimizer.state_dict()
-            if _kind(own) == _kind(state):
-                # Torch keeps the tensors that it is given, and steps change them.
-                moments = copy.deepcopy(state["state"])
-                optimizer.load_state_dict({**own, "state": moments})
-
-
-def _kind(state: dict[str, Any]) -> list[dict[str, bool | None]]:
-    """Return what the moments in the state of an optimiser depend on.
-
-    The names of its settings, and which of the switches among them are on, but for
-    those of how it computes.
-    """
-    return [
-        {
-            name: value if isinstance(value, bool) else None
-            for name, value in group.items()
-            if name not in ("capturable", "differentiable", "foreach", "fused")
-        }
-        for group in state["param_groups"]
-    ]
-
-
-def _fused_runs_on(device: str | torch.device) -> bool:
-    """Whether the fused kernel (a third of Adam's time on a CPU) exists there."""
-    try:
-        torch.optim.Adam([torch.zeros(1, device=device)], fused=True)
-    except RuntimeError:
-        return False
-    return True
+            take_moments(optimizer, state)

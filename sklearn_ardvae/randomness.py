@@ -32,6 +32,7 @@ class Stream(IntEnum):
     NETWORKS = 4
     JACOBIAN_ROWS = 10
     SECOND_STAGE = 11
+    FOLDS = 12
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:

@@ -18,6 +18,7 @@ from .._warnings import warn
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
+from ..nn.units import Units, units_of
 from ..randomness import SeededDraws, Stream, derived_generator, draw_seed
 from ..relevance import jacobian_weights, rank_axes, select_active
 from ..training.batches import batch_rows
@@ -75,6 +76,22 @@ class BaseAutoencoder(
         """Return the share that active axes exceed, and the rows it is taken at."""
         return 0.99, 100
 
+    def _architecture(self) -> str | tuple:
+        """Return the networks that the parameter `architecture` means."""
+        return self.architecture
+
+    def _validation_share(self, n_rows: int) -> float:
+        """Return the share of `n_rows` that are set aside for validation."""
+        return self.validation_fraction
+
+    def _count_axes(self, x: Tensor, *, streaming: bool) -> int:
+        """Return how many components x, standardised if it is to be, can have."""
+        if not self._module_class.limits_axes or self.input_shape is not None:
+            return self.n_components
+        n_features = x.shape[1]
+        most = n_features if streaming else min(n_features, len(x) - 1)
+        return min(self.n_components, most)
+
     def _callbacks(self) -> list[tuple[str, Callback]]:
         """Return what a method adds to the engine in `fit`."""
         return []
@@ -118,7 +135,7 @@ class BaseAutoencoder(
         """
         self._validate_params()
         resume = self.warm_start and self.__sklearn_is_fitted__()
-        rows = validate_rows(self, X, reset=not resume)
+        rows = validate_rows(self, X, reset=not resume, dtype=self._precision_of_fit(X))
         # scikit-learn's callbacks score on (X, y): an autoencoder's target is X.
         hook_arguments = {"estimator": self, "X": X, "y": X if y is None else y}
         context = self._init_callback_context(max_subtasks=self.max_iter)
@@ -139,7 +156,7 @@ class BaseAutoencoder(
                 ("convergence", monitor),
             ],
             max_epochs=self.max_iter,
-            validation_fraction=self.validation_fraction,
+            validation_fraction=self._validation_share(len(rows)),
         )
         if self.verbose:
             print(closing_line(net, self.n_active_components_, len(self.relevance_)))
@@ -172,7 +189,7 @@ class BaseAutoencoder(
         """
         self._validate_params()
         resume = self.__sklearn_is_fitted__()
-        rows = validate_rows(self, X, reset=not resume)
+        rows = validate_rows(self, X, reset=not resume, dtype=self._precision_of_fit(X))
         self._train(
             rows,
             resume=resume,
@@ -193,17 +210,24 @@ class BaseAutoencoder(
     ) -> AutoencoderNet:
         """Train a new module, or the present one further, and describe the result."""
         data_device = rows.device if isinstance(rows, Tensor) else None
-        x = as_tensor(rows, resolve_device(self.device, data_device))
+        device = resolve_device(self.device, data_device)
+        x = as_tensor(rows, data_device or torch.device("cpu"))
+        units = self._units(x, resume)
+        x = (x if units is None else units.standardise(x)).to(device)
         if not resume:
             self.__dict__.pop("_module", None)
             self._seed = draw_seed(self.random_state)
             self.history_, self.n_iter_ = {}, 0
+            self._n_axes = self._count_axes(x, streaming=settings.get("streaming"))
         self._built_from = self.get_params(deep=False)
         module = self._build_module()
         if resume:
             self._continue(module)
-        check_range(x, self.likelihood, module.decoder)
-        warn_of_scale(x)
+        if units is None:
+            check_range(x, self.likelihood, module.decoder)
+            warn_of_scale(x)
+        else:
+            module.standardise(units)
         net = self._make_net(module, x, callbacks, settings).initialize()
         if resume and self._optimizer_states is not None:
             net.resume_optimizers(self._optimizer_states)
@@ -215,10 +239,24 @@ class BaseAutoencoder(
                 net.finish(x)
                 self._train_further(module, net, x)
                 self.__dict__.update(self._fitted_state(module, net, x))
+                if units is not None:
+                    module.adopt(units)
         if net.interrupted_ and self.on_interrupt == "raise":
             raise KeyboardInterrupt
         self._warn_of_collapse()
         return net
+
+    def _precision_of_fit(self, X: Any) -> type[np.floating]:
+        """Return what X is checked in: float64 before it is standardised, if it is."""
+        known = str(getattr(X, "dtype", "")).removeprefix("torch.")
+        single = self._architecture() != "linear_mlp" or known in ("float32", "float16")
+        return np.float32 if single else np.float64
+
+    def _units(self, x: Tensor, resume: bool) -> Units | None:
+        """Return the units of rows that are to be standardised, else None."""
+        if self._architecture() != "linear_mlp" or self.likelihood != "gaussian":
+            return None
+        return units_of(self._module) if resume else Units.of(x)
 
     def _warn_of_collapse(self) -> None:
         if self.n_active_components_ == 0:
@@ -266,13 +304,14 @@ class BaseAutoencoder(
         """Return a module of initial weights that fits the data."""
         with SeededDraws(self._seed):
             networks = build_networks(
-                self.architecture,
+                self._architecture(),
                 shape=tuple(self.input_shape or (self.n_features_in_,)),
                 n_components=self.n_components,
                 n_outputs=self._outputs_per_component() * self.n_components,
                 likelihood=LIKELIHOODS[self.likelihood](),
                 hidden_layer_sizes=self.hidden_layer_sizes,
                 activation=self.activation,
+                n_axes=max(1, self._n_axes),
             )
             module = self._module_class(networks, **self._module_settings())
             module.flops_per_row = count_flops(module)
@@ -285,10 +324,13 @@ class BaseAutoencoder(
     ) -> dict[str, Any]:
         """Return the fitted attributes of `module`, trained by `net` on rows `x`."""
         codes = code_moments(module, x)
+        squared_unit = module.unit**2
         relevance = self._relevance(module, x, codes)
         total = relevance.sum()
         ranked = np.argsort(-relevance, kind="stable").tolist()
-        noise = noise_variance(module, net.error_rows_, self._seed, ranked)
+        noise = module.known_noise_variance()
+        if noise is None:
+            noise = noise_variance(module, net.error_rows_, self._seed, ranked)
         if _is_collapsed(total, noise * x.shape[1], x):
             active = np.empty(0, dtype=np.intp)
         else:
@@ -301,9 +343,9 @@ class BaseAutoencoder(
             "_code_covariance": codes.covariance,
             "active_components_": active,
             "n_active_components_": len(active),
-            "relevance_": relevance.astype(np.float32),
+            "relevance_": (relevance * squared_unit).astype(np.float32),
             "relevance_ratio_": (relevance / (total or 1.0)).astype(np.float32),
-            "noise_variance_": noise,
+            "noise_variance_": noise * squared_unit,
             "history_": history,
             "loss_curve_": history["train_loss"],
             "n_iter_": len(history["train_loss"]),

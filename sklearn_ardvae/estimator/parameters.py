@@ -33,10 +33,12 @@ from torch import nn
 
 from .._sklearn_compat import Interval, InvalidParameterError, RealNotInt, StrOptions
 from ..nn.architectures import ARCHITECTURES
+from ..nn.networks import PERCEPTRONS
 from ..nn.perceptrons import ACTIVATIONS
 from .docstrings import fill_docstring
 
 __all__ = [
+    "Architecture",
     "AutoencoderParameters",
     "Count",
     "LayerSizes",
@@ -74,7 +76,7 @@ LayerSizes = Annotated[
 ]
 
 Architecture = Annotated[
-    str | tuple[Any, Any], StrOptions({"mlp", *ARCHITECTURES}), tuple, list
+    str | tuple[Any, Any], StrOptions({*PERCEPTRONS, *ARCHITECTURES}), tuple, list
 ]
 Activation = Annotated[
     str | Callable[[], nn.Module], StrOptions(set(ACTIVATIONS)), callable

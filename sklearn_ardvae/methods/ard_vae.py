@@ -18,11 +18,22 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 from torch import Tensor
 
 from ..estimator.base import BaseAutoencoder
-from ..estimator.parameters import Count, NonNegative, OpenShare, Share
+from ..estimator.parameters import (
+    Architecture,
+    Count,
+    NonNegative,
+    OpenShare,
+    ProperShare,
+    Share,
+)
+from ..nn.course import Course
 from ..nn.divergences import normal_entropy, student_t_log_density
-from ..nn.module import EpochStart, HeldOut, Networks
+from ..nn.elimination import Elimination
+from ..nn.evidence import EvidenceModule
+from ..nn.module import EpochStart, FitStart, HeldOut, Networks
 from ..nn.posteriors import GaussianPosterior
-from ..nn.variational import VariationalModule
+from ..nn.principal import preferred_width
+from ..randomness import Stream, derived_generator
 
 __all__ = ["ARDVAE"]
 
@@ -32,9 +43,14 @@ _PAPER_PRIOR_SAMPLES = 10_000
 # Codes that a stream remembers: enough for 3 % on a variance, and soon outdated.
 _STREAM_MEMORY = 2_000
 _ENCODE_ROWS = 1024
+# Earlier pieces of a stream that its noise variance remembers.
+_STREAM_PIECES = 20
+# How far codes are stretched, in shares of what a linear decoder asks for.
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+_MOST_STRETCH = 1e4
 
 
-class ARDVAEModule(VariationalModule):
+class ARDVAEModule(EvidenceModule):
     r"""The loss of ARD-VAE (eqs. 16, 17) and its prior (eqs. 8, 9; Algorithms 1, 2).
 
     The precision of axis l is :math:`\alpha_l \sim \mathrm{Gamma}(a, b_l)`; given
@@ -54,12 +70,57 @@ class ARDVAEModule(VariationalModule):
         How many rows estimate the prior, and how often they are drawn.
     """
 
+    beta: float | None
     prior: str
     held_out: HeldOut
+    width: int
 
     def __init__(self, networks: Networks, **settings: Any) -> None:
         super().__init__(networks, **settings)
         self.register_buffer("prior_shape", torch.tensor(0.5))
+        if self.finds_noise:
+            self.register_buffer("stretch", torch.ones(self.n_components))
+            self.register_buffer("centre", torch.zeros(self.n_components))
+
+    @property
+    def finds_noise(self) -> bool:
+        """Whether the weight of the KL is that of the noise that unseen rows have."""
+        return self.beta is None
+
+    @property
+    def is_scale_free(self) -> bool:
+        return self.finds_noise
+
+    def make_search(self) -> Course | Elimination | None:
+        if not self.finds_noise:
+            return super().make_search()
+        eliminates = self.count_by == "evidence"
+        return Course(self.n_features, self.width, eliminates)
+
+    def begin(self, start: FitStart) -> None:
+        super().begin(start)
+        if self.finds_noise:
+            self.search.start(self, start.n_epochs)
+
+    def encode(self, x: Tensor) -> Tensor:
+        r"""Return means of codes, stretched where the noise is estimated.
+
+        A posterior mean is shrunk towards that of the prior, which rows that are to be
+        reconstructed have no use for. With a linear decoder, stretched by the variance
+        of the prior over that of the means, codes are those of least squares.
+        """
+        mean = super().encode(x)
+        if not self.finds_noise:
+            return mean
+        return self.centre + (mean - self.centre) * self.stretch
+
+    def known_noise_variance(self) -> float | None:
+        return self.noise.item() if self.finds_noise else None
+
+    def weighted_sum(self, reconstruction: Tensor, kl: Tensor) -> Tensor:
+        if not self.finds_noise:
+            return super().weighted_sum(reconstruction, kl)
+        return torch.addcmul(reconstruction, kl, self.noise, value=2.0)
 
     def start_epoch(self, epoch: EpochStart) -> None:
         if epoch.held_out is None:
@@ -68,6 +129,8 @@ class ARDVAEModule(VariationalModule):
             # The codes of an untrained encoder say nothing: the variances stay at 1.
             self.prior_shape.fill_(len(epoch.held_out) / 2)
             return
+        if epoch.streaming and self.finds_noise:
+            self.update_noise(epoch.held_out, epoch.index)
         remembered = torch.zeros_like(self.prior_shape)
         if epoch.streaming and epoch.index > 1:
             remembered = self.prior_shape.clamp(max=_STREAM_MEMORY / 2)
@@ -89,7 +152,17 @@ class ARDVAEModule(VariationalModule):
         shape = shape_0 + len(x) / 2
         rate = rate_0 + sum_of_squares / 2
         self.prior_shape.copy_(shape)
-        self.prior_variance.copy_((rate / shape).clamp_min(_VARIANCE_FLOOR))
+        variance = (rate / shape).clamp_min(_VARIANCE_FLOOR)
+        if self.search is not None:
+            variance = torch.where(self.kept > 0.0, variance, 1.0)
+        self.prior_variance.copy_(variance)
+
+    def update_noise(self, x: Tensor, n_pieces: int) -> None:
+        """Update the noise variance of a stream by rows that no step has seen yet."""
+        loss, _ = self.unseen_terms(x)
+        memory = min(n_pieces - 1, _STREAM_PIECES)
+        found = loss.mean() / self.n_features
+        self.noise.copy_((memory * self.noise + found) / (memory + 1.0))
 
     def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Bring the prior up to the weights that training ended with.
@@ -99,9 +172,30 @@ class ARDVAEModule(VariationalModule):
         """
         if streaming:
             return
+        if self.finds_noise:
+            self.search.settle(self, x)
         order = torch.randperm(len(x), generator=generator, device=x.device)
         rows = x[order[:_PAPER_PRIOR_SAMPLES]]
-        self.update_prior(rows, generator, torch.zeros_like(self.prior_shape))
+        if self.finds_noise and self.search.is_linear:
+            self.prior_shape.fill_(len(rows) / 2)
+        else:
+            self.update_prior(rows, generator, torch.zeros_like(self.prior_shape))
+        if self.finds_noise:
+            self.stretch_codes(rows)
+
+    def stretch_codes(self, x: Tensor) -> None:
+        """Stretch the codes of rows as far as it lowers their error."""
+        mean = self.posterior(x).mean
+        self.centre.copy_(mean.mean(0))
+        variance = mean.var(0, correction=0)
+        whole = self.prior_variance / variance.clamp_min(_VARIANCE_FLOOR)
+        whole = torch.where(self.kept > 0.0, whole.clamp(1.0, _MOST_STRETCH), 1.0)
+        errors = []
+        for share in _SHARES:
+            self.stretch.copy_(1.0 + share * (whole - 1.0))
+            errors.append((self(x) - x).square().mean().item())
+        share = _SHARES[errors.index(min(errors))]
+        self.stretch.copy_(1.0 + share * (whole - 1.0))
 
     def kl(self, q: GaussianPosterior, z: Tensor) -> Tensor:
         """Eq. 17 with log variances; for Student's t, one sample of eq. 16's KL."""
@@ -121,7 +215,7 @@ class ARDVAEModule(VariationalModule):
         return z * (shape / torch._standard_gamma(shape, generator=generator)).sqrt()
 
 
-class ARDVAE(BaseAutoencoder):
+class ARDVAE(BaseAutoencoder, max_iter=1000):
     r"""Variational autoencoder that finds how many latent dimensions the data need.
 
     Start with more components than you expect to need. The prior variance of each
@@ -218,16 +312,49 @@ class ARDVAE(BaseAutoencoder):
 
     _module_class = ARDVAEModule
 
-    beta: NonNegative = 0.05
+    beta: Literal["auto"] | NonNegative = "auto"
     _: KW_ONLY
+    architecture: Literal["auto"] | Architecture = "auto"
+    count_by: Literal["auto", "evidence", "relevance"] = "auto"
     prior: Literal["gaussian", "student_t"] = "gaussian"
     prior_update_every: Count = 1
     prior_samples: Literal["auto", "all"] | Count | OpenShare = "auto"
     relevance_threshold: Share = 0.99
     relevance_samples: Count = 100
+    validation_fraction: Literal["auto"] | ProperShare = "auto"
+
+    @property
+    def _finds_noise(self) -> bool:
+        """Whether the noise variance, and with it beta, is estimated."""
+        return self.beta == "auto" and self.likelihood == "gaussian"
+
+    def _validation_share(self, n_rows: int) -> float:
+        if self.validation_fraction != "auto":
+            return self.validation_fraction
+        return min(max(0.1 * n_rows, 40.0), 0.25 * n_rows, 2000.0) / n_rows
+
+    def _architecture(self) -> str | tuple:
+        if self.architecture != "auto":
+            return self.architecture
+        return "linear_mlp" if self._finds_noise else "mlp"
 
     def _module_settings(self) -> dict[str, Any]:
-        return super()._module_settings() | {"held_out": self._held_out()}
+        by_evidence = self.count_by == "evidence" or (
+            self.count_by == "auto" and self.beta == "auto"
+        )
+        of_bernoulli = 1.0 if self.beta == "auto" else self.beta
+        return super()._module_settings() | {
+            "beta": None if self._finds_noise else of_bernoulli,
+            "count_by": "evidence" if by_evidence else "relevance",
+            "held_out": self._held_out(),
+            "width": self._n_axes,
+        }
+
+    def _count_axes(self, x: Tensor, *, streaming: bool) -> int:
+        most = super()._count_axes(x, streaming=streaming)
+        if streaming or self._architecture() != "linear_mlp" or not self._finds_noise:
+            return most
+        return preferred_width(x, most, derived_generator(self._seed, Stream.FOLDS))
 
     def _held_out(self) -> HeldOut:
         drawn = {"every": self.prior_update_every, "parameter": "prior_samples"}
@@ -245,6 +372,12 @@ class ARDVAE(BaseAutoencoder):
     @property
     def prior_variance_(self) -> NDArray[np.float32]:
         return self._module.prior_variance.cpu().numpy().copy()
+
+    @property
+    def beta_(self) -> float:
+        if self._module.finds_noise:
+            return 2.0 * self._module.noise.item()
+        return float(self._module.beta)
 
     @property
     def prior_shape_(self) -> float:

@@ -19,6 +19,8 @@ class Likelihood(Protocol):
 
     #: Whether a preset network ends in the logits of a mean in [0, 1].
     logits: bool
+    #: A factor of the loss.
+    unit: float
 
     def reconstruction(self, x: Tensor, output: Tensor) -> Tensor:
         """Return the loss of each row, shape (n_rows,)."""
@@ -33,12 +35,18 @@ class Likelihood(Protocol):
 
 
 class GaussianLikelihood:
-    r"""Squared error, :math:`\|x - \hat x\|^2` (no 1/2); the output is the mean."""
+    r"""Squared error, :math:`\|x - \hat x\|^2` (no 1/2); the output is the mean.
+
+    `unit` is a factor of it: where rows are standardised and weights are meant for the
+    user's units, the squared scale.
+    """
 
     logits = False
+    unit = 1.0
 
     def reconstruction(self, x: Tensor, output: Tensor) -> Tensor:
-        return (output - x).square().sum(1)
+        errors = (output - x).square().sum(1)
+        return errors if self.unit == 1.0 else self.unit * errors
 
     def mean(self, output: Tensor) -> Tensor:
         return output
@@ -54,6 +62,7 @@ class BernoulliLikelihood:
     """Cross entropy in nats of data in [0, 1]; the output is the logits."""
 
     logits = True
+    unit = 1.0
 
     def reconstruction(self, x: Tensor, output: Tensor) -> Tensor:
         losses = F.binary_cross_entropy_with_logits(output, x, reduction="none")

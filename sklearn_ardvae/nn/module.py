@@ -17,10 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from .likelihoods import Likelihood
+from .linear_path import BesideLinear, start_at_principal_axes
+from .principal import PrincipalBasis
+from .units import Units, adopt_units
 
 __all__ = [
     "AutoencoderModule",
     "EpochStart",
+    "FitStart",
     "HeldOut",
     "LossTerms",
     "Networks",
@@ -138,6 +142,32 @@ class EpochStart:
 
 
 @dataclass(frozen=True, slots=True)
+class FitStart:
+    """What a module is told before the first epoch.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n_samples, n_features)
+        All rows.
+    seen : Tensor of int of shape (n_rows,)
+        Those that the steps see.
+    unseen : Tensor of shape (n_unseen, n_features)
+        Validation rows, no more than some thousands; where there are none, some of
+        the training rows.
+    n_epochs : int
+        That will be run if the budget is used up.
+    is_new : bool
+        Whether the weights are initial ones.
+    """
+
+    rows: Tensor
+    seen: Tensor
+    unseen: Tensor
+    n_epochs: int
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """One group of parameters and the loss that trains it.
 
@@ -198,6 +228,20 @@ class AutoencoderModule(nn.Module):
     #: method still changes the size of its model, the engine neither lowers the
     #: learning rate nor stops nor keeps best weights.
     settled = True
+    #: Whether axes that the data cannot have may be left out of the networks.
+    limits_axes = False
+    #: Whether the loss has no weight that depends on the units of the data.
+    is_scale_free = False
+    #: The user's unit over that of the rows: they are standardised while it trains.
+    unit = 1.0
+    #: Whether the engine is to call `judge`.
+    watches_unseen = False
+    #: Learning rate of the coming epoch over the estimator's; None leaves it alone.
+    learning_rate_factor: float | None = None
+    #: Whether what optimisers remember has nothing to do with the coming epoch.
+    begins_anew = False
+    #: Whether training is to end, since the module has found what it looked for.
+    is_finished = False
     #: Floating point operations of a row's way there and back; unknown until counted.
     flops_per_row = math.inf
 
@@ -257,6 +301,10 @@ class AutoencoderModule(nn.Module):
         """Return the mean of x given z, in the range of the data."""
         return self.likelihood.mean(self.output(z))
 
+    def known_noise_variance(self) -> float | None:
+        """Return that of the Gaussian likelihood, where the module has found it."""
+        return None
+
     def component_variance(self, of_codes: Tensor) -> Tensor:
         """Return the variance of each latent axis, given that of the codes, (L,)."""
         return of_codes
@@ -271,6 +319,23 @@ class AutoencoderModule(nn.Module):
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         """Draw codes from the method's own prior, shape (n_rows, n_components)."""
         return self.standard_normal(n_rows, generator)
+
+    # --- units and start ------------------------------------------------------------
+
+    def networks_beside_linear(self) -> list[BesideLinear]:
+        """Return the encoder's and the decoder's network, if they can start at PCA."""
+        return [m for m in self.modules() if isinstance(m, BesideLinear)]
+
+    def standardise(self, units: Units) -> None:
+        """Take standardised rows from now on; the loss stays in the user's units."""
+        adopt_units(self, Units.standard(self.n_features))
+        self.unit = units.scale
+        self.likelihood.unit = 1.0 if self.is_scale_free else units.scale**2
+
+    def adopt(self, units: Units) -> None:
+        """Take and give rows in the user's units from now on."""
+        adopt_units(self, units)
+        self.unit = self.likelihood.unit = 1.0
 
     # --- training -----------------------------------------------------------------
 
@@ -291,6 +356,32 @@ class AutoencoderModule(nn.Module):
 
     def end_epoch(self, rows: Tensor) -> None:
         """Update state after the steps of an epoch; `rows` are some training rows."""
+
+    def begin(self, start: FitStart) -> None:
+        """Prepare for the epochs of a fit: networks that can, start at PCA."""
+        networks = self.networks_beside_linear()
+        if networks and start.is_new:
+            width = networks[0].linear.out_features
+            width = min(width, self.n_features - 1, len(start.seen) - 1)
+            principal = PrincipalBasis.of(start.rows, width, start.seen)
+            start_at_principal_axes(*networks, principal, width)
+
+    def judge(self, rows: Tensor) -> Mapping[str, float]:
+        """Look at an epoch and prepare the next; `rows` are some training rows.
+
+        Returns
+        -------
+        mapping of str to float
+            What the history is to show of the epoch.
+        """
+        return {}
+
+    def converged(self, rows: Tensor) -> bool:
+        """Return whether training is over, now that the loss has converged.
+
+        The best weights are in place. If it goes on, the module is no more `settled`.
+        """
+        return True
 
     def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Update state that is taken from all rows, or a stream's piece, at the end."""

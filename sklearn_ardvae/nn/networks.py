@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,15 @@ from torch import Tensor, nn
 from .._warnings import warn
 from .architectures import ARCHITECTURES
 from .likelihoods import Likelihood
+from .linear_path import linear_and_perceptrons
 from .module import Networks
 from .perceptrons import Ends, Layer, Pair, activation_layer, mirrored_perceptrons
+from .units import NarrowCodes, Restored, Standardised, WideCodes
 
-__all__ = ["build_networks", "check_layer_sizes"]
+__all__ = ["PERCEPTRONS", "build_networks", "check_layer_sizes"]
+
+#: Architectures whose layers are the user's to choose.
+PERCEPTRONS = {"mlp": mirrored_perceptrons, "linear_mlp": linear_and_perceptrons}
 
 
 def build_networks(
@@ -33,12 +39,13 @@ def build_networks(
     likelihood: Likelihood,
     hidden_layer_sizes: ArrayLike,
     activation: str | Layer,
+    n_axes: int | None = None,
 ) -> Networks:
     """Build an encoder and a decoder that fit the data and each other.
 
     Parameters
     ----------
-    architecture : {"mlp"} or a key of ARCHITECTURES, or pair
+    architecture : {"mlp", "linear_mlp"} or a key of ARCHITECTURES, or pair
         A pair holds the user's encoder and decoder, each an ``nn.Module`` (copied)
         or a class or function that makes one: ``encoder(shape, n_outputs)`` and
         ``decoder(n_components, shape)``. The encoder may return its output in parts,
@@ -50,7 +57,9 @@ def build_networks(
     likelihood : Likelihood
         Decides whether the decoder ends in logits.
     hidden_layer_sizes, activation
-        Layers of ``"mlp"``; not used by the others.
+        Layers of ``"mlp"`` and ``"linear_mlp"``; not used by the others.
+    n_axes : int or None
+        Components that those two really have; the others are there in name only.
 
     Returns
     -------
@@ -66,10 +75,10 @@ def build_networks(
     ends = Ends(name, tuple(shape), n_components, n_outputs, likelihood)
     if not isinstance(architecture, str):
         pair = own_networks(architecture, ends)
-    elif architecture == "mlp":
+    elif architecture in PERCEPTRONS:
         hidden = check_layer_sizes(hidden_layer_sizes)
         layer = activation_layer(activation)
-        pair = mirrored_perceptrons(ends, hidden, layer)
+        pair = _perceptrons(architecture, ends, hidden, layer, n_axes or n_components)
     else:
         pair = ARCHITECTURES[architecture](ends)
     # The networks of this package fold rows themselves.
@@ -88,6 +97,22 @@ def build_networks(
         ends.n_features,
         foreign=not (is_named and isinstance(activation, str)),
     )
+
+
+def _perceptrons(
+    architecture: str, ends: Ends, hidden: list[int], layer: Layer, n_axes: int
+) -> Pair:
+    """Return perceptrons for no more than `n_axes` components, between the rest."""
+    n_parts = ends.n_outputs // ends.n_components
+    inner = replace(ends, n_components=n_axes, n_outputs=n_parts * n_axes)
+    encoder, decoder = PERCEPTRONS[architecture](inner, hidden, layer)
+    if n_axes < ends.n_components:
+        encoder = nn.Sequential(encoder, WideCodes(n_parts, ends.n_components))
+        decoder = nn.Sequential(NarrowCodes(n_axes), decoder)
+    if architecture == "linear_mlp" and not ends.likelihood.logits:
+        encoder = nn.Sequential(Standardised(ends.n_features), encoder)
+        decoder = nn.Sequential(decoder, Restored(ends.n_features))
+    return encoder, decoder
 
 
 def check_layer_sizes(sizes: ArrayLike, name: str = "hidden_layer_sizes") -> list[int]:

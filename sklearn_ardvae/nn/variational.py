@@ -88,12 +88,16 @@ class VariationalModule(AutoencoderModule):
         """Return P, what a method adds to the bound, and the terms it is made of."""
         return None
 
+    def weighted_sum(self, reconstruction: Tensor, kl: Tensor) -> Tensor:
+        """Return the two terms of the bound as one, shape ()."""
+        return torch.add(reconstruction, kl, alpha=self.beta)
+
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:
         q = self.posterior(x)
         z, kl = self.draw(q, noise)
         reconstruction = self.likelihood.reconstruction(x, self.output(z)).mean()
         kl = kl.mean()
-        total = torch.add(reconstruction, kl, alpha=self.beta)
+        total = self.weighted_sum(reconstruction, kl)
         parts = {"reconstruction": reconstruction, "kl": kl}
         added = self.regulariser(q, z)
         if added is None:

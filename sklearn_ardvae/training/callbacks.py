@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from skorch.history import History
@@ -73,12 +74,25 @@ class ConvergenceMonitor(Callback):
         self.epochs_since_best_ += 1
         self.epochs_since_cut_ += 1
         if self.early_stopping and self.epochs_since_best_ >= self.n_iter_no_change:
-            net.request_stop()
+            self._end_or_go_on(net)
+            return
         if self.lr_patience is not None and self.epochs_since_cut_ >= self.lr_patience:
             self.epochs_since_cut_ = 0
             for optimizer in net.optimizers_:
                 for group in optimizer.param_groups:
                     group["lr"] *= 0.5
+
+    def _end_or_go_on(self, net: AutoencoderNet) -> None:
+        """Stop, unless the module goes on from the best weights."""
+        net.module_.load_state_dict(self.best_state_)
+        with torch.no_grad():
+            is_over = net.module_.converged(net.probe_)
+        if is_over:
+            net.request_stop()
+            return
+        for optimizer in net.optimizers_:
+            optimizer.state.clear()
+        self._start_anew()
 
     def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         if self.best_state_ is not None and (self.early_stopping or net.interrupted_):

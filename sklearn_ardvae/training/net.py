@@ -7,6 +7,7 @@ for the device once per epoch, when the sums of the epoch are read back.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor, nn
 
 from .._warnings import warn
-from ..nn.module import AutoencoderModule, EpochStart, LossTerms, Phase
+from ..nn.module import AutoencoderModule, EpochStart, FitStart, LossTerms, Phase
 from ..randomness import Stream, derived_generator, derived_seed
 from .batches import Rows, TensorBatches
 from .books import ActiveCount, Sums, check_finite
@@ -30,6 +31,9 @@ __all__ = ["AutoencoderNet", "TrainedPhase"]
 
 # Training rows that the module and the books look at between two epochs.
 _PROBE_ROWS = 256
+
+# Rows that the module judges an epoch by: enough for 2 % of the deviation of a row.
+_UNSEEN_ROWS = 2_000
 
 # Rows behind an error estimate where there are no validation rows.
 _ERROR_ROWS = 10_000
@@ -74,6 +78,8 @@ class TrainedPhase:
     loss : callable
         That of the phase, compiled if the user asks for it.
     optimizer : torch.optim.Optimizer
+    rates : list of float
+        Learning rates at the start, one for each group of the optimiser.
     sums : Sums
         Of the loss and its terms in the present epoch.
     """
@@ -82,6 +88,7 @@ class TrainedPhase:
     parameters: Sequence[nn.Parameter]
     loss: Callable[..., LossTerms]
     optimizer: torch.optim.Optimizer
+    rates: list[float]
     sums: Sums = field(default_factory=Sums)
 
 
@@ -176,8 +183,9 @@ class AutoencoderNet(NeuralNet):
             loss = phase.loss
             if compiles:
                 loss = torch.compile(loss, **self.get_params_for("compile"))
+            rates = [group["lr"] for group in optimizer.param_groups]
             self.phases_.append(
-                TrainedPhase(phase, list(phase.parameters), loss, optimizer)
+                TrainedPhase(phase, list(phase.parameters), loss, optimizer, rates)
             )
         return self
 
@@ -194,6 +202,11 @@ class AutoencoderNet(NeuralNet):
         if "fused" in inspect.signature(self.optimizer).parameters:
             kwargs.setdefault("fused", fused_runs_on(self.device))
         return self.optimizer(*args, **kwargs)
+
+    @property
+    def rates_(self) -> list[list[float]]:
+        """The learning rate that each optimiser began with, by group."""
+        return [trained.rates for trained in self.phases_]
 
     @property
     def optimizers_(self) -> list[torch.optim.Optimizer]:
@@ -215,7 +228,24 @@ class AutoencoderNet(NeuralNet):
         valid = Rows(X, order[:n_valid])
         # What errors are measured on: the validation rows, or some of all rows.
         self.error_rows_ = valid if n_valid else Rows(X, order[:_ERROR_ROWS])
+        if not self.streaming:
+            self._begin()
         return Rows(X, self.train_index_), valid if n_valid else None
+
+    @property
+    def _is_judged(self) -> bool:
+        """Whether the module looks at each epoch: not at the pieces of a stream."""
+        return self.module_.watches_unseen and not self.streaming
+
+    def _begin(self) -> None:
+        start = FitStart(
+            rows=self.data_,
+            seen=self.train_index_,
+            unseen=self.data_[self.error_rows_.index[:_UNSEEN_ROWS]],
+            n_epochs=self.max_epochs,
+            is_new=self.epochs_before == 0,
+        )
+        self.module_.eval().begin(start)
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> Any:
         if not training:
@@ -273,6 +303,7 @@ class AutoencoderNet(NeuralNet):
         self, X: Tensor, y: Any = None, epochs: int | None = None, **kwargs: Any
     ) -> AutoencoderNet:
         self.stop_requested_ = self.interrupted_ = False
+        self.lowest_: dict[str, float] = {}
         self.n_epochs_ = self.epochs_before + self.max_epochs
         try:
             super().fit_loop(X, y, epochs=epochs, **kwargs)
@@ -332,9 +363,19 @@ class AutoencoderNet(NeuralNet):
             generator=self.generator_,
             streaming=self.streaming,
         )
-        self.module_.eval()
+        self._set_mode(training=False)
         with torch.no_grad():
             self.module_.start_epoch(epoch)
+        factor = self.module_.learning_rate_factor
+        if factor is not None:
+            for optimizer, rates in zip(self.optimizers_, self.rates_, strict=True):
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = factor * rate
+
+    def _set_mode(self, training: bool) -> None:
+        """Change the mode of all layers, which takes a while, where it is another."""
+        if self.module_.training != training:
+            self.module_.train(training)
 
     @property
     def epoch_(self) -> int:
@@ -367,7 +408,7 @@ class AutoencoderNet(NeuralNet):
     ) -> None:
         if iterator is None:
             return
-        self.module_.train(training)
+        self._set_mode(training)
         if not training:
             self.valid_sums_ = Sums()
             # The same noise in each epoch: the monitored loss is less noisy.
@@ -382,7 +423,7 @@ class AutoencoderNet(NeuralNet):
             n_batches += 1
         self.history.record(f"{prefix}_batch_count", n_batches)
         if training:
-            self.module_.eval()
+            self._set_mode(training=False)
             with torch.no_grad():
                 self.module_.end_epoch(self.probe_)
 
@@ -434,24 +475,30 @@ class AutoencoderNet(NeuralNet):
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Read the sums of the epoch back, in one transfer, and record their means."""
-        self.module_.eval()
+        self._set_mode(training=False)
         columns: dict[str, Tensor] = {}
         for i, trained in enumerate(self.phases_):
             columns |= trained.sums.means("train", trained.phase.name if i else "loss")
         if self.validation_fraction > 0:
             columns |= self.valid_sums_.means("valid", "loss")
         columns["n_active"] = self.active_count_.of(self.module_, self.probe_)
+        judged = self.module_.judge(self.probe_) if self._is_judged else {}
         like = columns["train_loss"]
         values = torch.stack([value.to(like) for value in columns.values()]).tolist()
-        record = dict(zip(columns, values, strict=True))
+        record = dict(zip(columns, values, strict=True)) | judged
         check_finite(record, self.epoch_, self.probe_, self.lr)
         for name, value in record.items():
             if name in ("train_loss", "valid_loss"):
-                earlier = self.history[:-1, name] if len(self.history) > 1 else []
-                best = all(value <= other for other in earlier)
-                self.history.record(f"{name}_best", best)
+                is_best = value <= self.lowest_.get(name, math.inf)
+                self.lowest_[name] = min(value, self.lowest_.get(name, math.inf))
+                self.history.record(f"{name}_best", is_best)
             self.history.record(name, int(value) if name == "n_active" else value)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
+        if self.module_.begins_anew:
+            for optimizer in self.optimizers_:
+                optimizer.state.clear()
+        if self._is_judged and self.module_.is_finished:
+            self.request_stop()
 
     # --- after the loop ---------------------------------------------------------
 

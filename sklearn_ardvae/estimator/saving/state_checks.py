@@ -79,6 +79,8 @@ def check_attributes(cls: type, params: dict[str, Any], found: dict[str, Any]) -
         "device_": lambda v: isinstance(v, str),
         "_seed": lambda v: _is_count(v) and v < _LARGEST_SEED,
     }
+    if "_n_axes" in found:
+        rules["_n_axes"] = lambda v: _is_count(v) and v <= n_components
     if "feature_names_in_" in found:
         rules["feature_names_in_"] = lambda v: _is_names(v, n_features)
     for name, rule in rules.items():

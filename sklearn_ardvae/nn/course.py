@@ -1,0 +1,358 @@
+"""The stages of a fit that finds its noise and its axes by evidence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .elimination import Elimination
+from .linear_path import start_at_principal_axes
+from .principal import PrincipalBasis
+from .trials import Remembering, Shelf
+
+if TYPE_CHECKING:
+    from .evidence import EvidenceModule
+
+__all__ = ["Course", "Stage"]
+
+
+class Stage(IntEnum):
+    """What a fit does, in this order."""
+
+    HOLD = 0  # From random weights, with the noise held up, while axes merge.
+    FREE = 1  # The noise is what unseen rows say; the learning rate falls.
+    TRIALS = 2  # Axes that are not worth their price go.
+    LINEAR = 3  # From probabilistic PCA.
+    LINEAR_TRIALS = 4  # The same for it, if it is better than the first.
+    OVER = 5
+
+
+# The noise that the first stage holds, of a variance of 1; then the bound falls tenfold
+# in so many epochs.
+_HELD_NOISE, _DECADE = 0.1, 10
+# Epochs: of the first stage at least and at most, and those in which the count must not
+# have fallen; of the second; of a trial.
+_HOLD, _LONGEST_HOLD, _STABLE = 30, 150, 25
+_HOLD_IDLE = 10
+_CYCLE, _CYCLES, _CYCLE_GAIN = 60, 5, 0.005
+_FREE, _NO_GAIN, _TRIAL = 110, 25, 40
+# The count is looked at so often, by the paper's rule.
+_EVERY, _SHARE = 5, 0.99
+# Learning rates over the estimator's: at the end of the second stage, and from
+# probabilistic PCA.
+_FREE_END, _LINEAR_RATE = 0.02, 0.25
+# From probabilistic PCA: epochs without gain before the rate is halved, and the end;
+# what is a gain, in shares of the evidence.
+_CUT_AFTER, _STOP_AFTER, _GAIN = 10, 25, 1e-4
+# Epochs in which that fit is given the benefit of the doubt, and of its slope.
+_DOUBT, _SPAN, _OUTLOOK = 20, 10, 30
+# Nats a row and axis that one of two models must be better for each axis more; in all
+# no more than that a feature.
+_AXIS_PRICE, _FEATURE_PRICE = 0.15, 0.1
+# Standard errors by which the networks must be better than probabilistic PCA.
+_SIGNIFICANT = 3.0
+# A budget of fewer epochs makes all stages shorter.
+_BUDGET = 500
+
+
+@dataclass
+class Progress:
+    """Where the fit is; epochs are counted from the start of each stage."""
+
+    stage: float = Stage.HOLD
+    epoch: float = 0.0
+    pace: float = 1.0
+    lowest_count: float = math.inf
+    stable_for: float = 0.0
+    best: float = -math.inf
+    since_gain: float = 0.0
+    since_cut: float = 0.0
+    rate: float = 1.0
+    n_cycles: float = 0.0
+    before_cycle: float = -math.inf
+    plain_evidence: float = -math.inf
+    plain_axes: float = 0.0
+    linear_evidence: float = -math.inf
+
+
+class Course(Remembering):
+    """Trains one variational module from two starts and keeps the better.
+
+    The noise variance is that of the unseen rows' errors after each epoch. From random
+    weights, and with a noise that is held up at first, axes merge as a curved manifold
+    wants it, and the count is right; on tables of a few hundred rows nothing comes up
+    to probabilistic PCA, and a fit that starts there is better. Both are run, axes that
+    are not worth their price go from both, and what has the higher evidence stays;
+    probabilistic PCA itself, if neither is better by three standard errors.
+
+    Networks without a linear map beside them have the first start only.
+
+    Parameters
+    ----------
+    n_features : int
+    width : int
+        Axes that are trained: the number that probabilistic PCA wants.
+    eliminates : bool
+        Whether there are trials.
+    """
+
+    def __init__(self, n_features: int, width: int, eliminates: bool = True) -> None:
+        super().__init__(Progress())
+        self.width, self.eliminates = width, eliminates
+        self.elimination = Elimination(n_features)
+        self.shelf = Shelf()
+        #: Whether the outcome is probabilistic PCA.
+        self.is_linear = False
+        self.restarts = False
+        if width == 0:
+            self.progress.stage = Stage.OVER
+
+    @property
+    def is_over(self) -> bool:
+        return self.progress.stage == Stage.OVER
+
+    @property
+    def is_on(self) -> bool:
+        return not self.is_over
+
+    # --- beginning ----------------------------------------------------------------
+
+    @torch.no_grad()
+    def start(self, model: EvidenceModule, n_epochs: int) -> None:
+        """Measure probabilistic PCA; then start from random weights.
+
+        Parameters
+        ----------
+        model : EvidenceModule
+        n_epochs : int
+            That may be run.
+        """
+        p = self.progress
+        if p.epoch > 0 or p.stage not in (Stage.HOLD, Stage.OVER):
+            return
+        p.pace = min(1.0, n_epochs / _BUDGET)
+        if model.networks_beside_linear():
+            self.shelf.keep("initial", model.state())
+            self._become_linear(model, model.principal)
+            p.linear_evidence = model.profile_noise(model.unseen).mean().item()
+            self.shelf.keep("linear", model.state())
+            self.shelf.put_back("initial", model.state())
+            self.shelf.drop("initial")
+        model.keep_axes(range(self.width))
+        if not self.is_over:
+            self._hold_noise(model)
+
+    def _become_linear(self, model: EvidenceModule, principal: PrincipalBasis) -> None:
+        networks = model.networks_beside_linear()
+        model.noise.fill_(start_at_principal_axes(*networks, principal, self.width))
+        model.prior_variance.fill_(1.0)
+        model.keep_axes(range(self.width))
+
+    def _hold_noise(self, model: EvidenceModule) -> None:
+        """Hold the noise up in the first stage, less and less in the second."""
+        p = self.progress
+        if p.stage in (Stage.HOLD, Stage.FREE):
+            fallen = p.epoch / _DECADE if p.stage == Stage.FREE else 0.0
+            fallen += 100.0 * p.n_cycles
+            share = _HELD_NOISE * 10.0**-fallen
+            model.noise.clamp_min_(share * model.principal.feature_variance)
+
+    def _epochs(self, n: float) -> int:
+        return max(1, round(n * self.progress.pace))
+
+    # --- from epoch to epoch --------------------------------------------------------
+
+    def learning_rate_factor(self) -> float:
+        """Return that of the coming epoch."""
+        p = self.progress
+        if p.stage == Stage.FREE and p.n_cycles:
+            return 0.5 * 0.05 ** (p.epoch / self._epochs(_CYCLE))
+        if p.stage == Stage.FREE:
+            return _FREE_END ** (p.epoch / self._epochs(_FREE))
+        if p.stage in (Stage.TRIALS, Stage.LINEAR_TRIALS):
+            return self.elimination.learning_rate_factor()
+        return _LINEAR_RATE * p.rate if p.stage == Stage.LINEAR else 1.0
+
+    def judge(
+        self,
+        model: EvidenceModule,
+        rows: Tensor,
+        evidence: float,
+        recent: list[float],
+    ) -> bool:
+        """Look at an epoch and prepare the next.
+
+        Parameters
+        ----------
+        model : EvidenceModule
+        rows : Tensor of shape (n_rows, n_features)
+            Some training rows.
+        evidence : float
+            Of the unseen rows after the epoch, in nats a row.
+        recent : list of float
+            That of the epochs before, since weights were last put back.
+
+        Returns
+        -------
+        bool
+            Whether the next epoch starts from other weights, or another stage.
+        """
+        p = self.progress
+        stage = p.stage
+        p.epoch += 1
+        if stage == Stage.HOLD:
+            self._hold(model, rows, evidence)
+        elif stage == Stage.FREE:
+            self._free(model, rows, evidence)
+        elif stage == Stage.LINEAR:
+            self._from_linear(model, rows, evidence, recent)
+        else:
+            begins_anew = self.elimination.judge(model, rows, evidence, recent)
+            if self.elimination.is_over:
+                self._end_trials(model)
+            return begins_anew
+        self._hold_noise(model)
+        restarts, self.restarts = self.restarts, False
+        return p.stage != stage or restarts
+
+    def _enter(self, stage: Stage) -> None:
+        p = self.progress
+        p.stage, p.epoch = stage, 0.0
+        p.best, p.since_gain, p.since_cut, p.rate = -math.inf, 0.0, 0.0, 1.0
+
+    def _keep_best(self, model: EvidenceModule, evidence: float) -> None:
+        if evidence > self.progress.best:
+            self.progress.best = evidence
+            self.shelf.keep("best", model.state())
+
+    def _hold(self, model: EvidenceModule, rows: Tensor, evidence: float) -> None:
+        """Wait until neither the count falls nor the evidence rises; keep so many."""
+        p = self.progress
+        p.since_gain = 0.0 if evidence > p.best else p.since_gain + 1
+        p.best = max(p.best, evidence)
+        if p.epoch % _EVERY == 0:
+            count = model.count_relevant(rows, _SHARE)
+            p.stable_for = 0.0 if count < p.lowest_count else p.stable_for + _EVERY
+            p.lowest_count = min(p.lowest_count, count)
+        is_stable = p.stable_for >= _STABLE and p.since_gain >= _HOLD_IDLE
+        is_stable = is_stable and p.epoch >= self._epochs(_HOLD)
+        if is_stable or p.epoch >= self._epochs(_LONGEST_HOLD):
+            model.keep_axes(model.ranking(rows)[: model.count_relevant(rows, _SHARE)])
+            self._enter(Stage.FREE)
+
+    def _free(self, model: EvidenceModule, rows: Tensor, evidence: float) -> None:
+        p = self.progress
+        p.since_gain = 0.0 if evidence > p.best else p.since_gain + 1
+        self._keep_best(model, evidence)
+        length = self._epochs(_CYCLE if p.n_cycles else _FREE)
+        idle = p.since_gain >= self._epochs(_NO_GAIN) and not p.n_cycles
+        if p.epoch < length and not idle:
+            return
+        gained = p.best - p.before_cycle
+        if gained > _CYCLE_GAIN * model.n_features and p.n_cycles < _CYCLES:
+            p.n_cycles += 1
+            p.before_cycle = p.best
+            p.epoch = p.since_gain = 0.0
+            self.shelf.put_back("best", model.state())
+            self.restarts = True
+        else:
+            self._begin_trials(model, rows, Stage.TRIALS)
+
+    def _begin_trials(self, model: EvidenceModule, rows: Tensor, stage: Stage) -> None:
+        """Begin with the best weights of the stage before."""
+        self.shelf.put_back("best", model.state())
+        evidence = self.progress.best
+        self._enter(stage)
+        self.elimination.n_epochs = self._epochs(_TRIAL)
+        self.elimination.begin(model, rows, evidence, may_try=self.eliminates)
+        if self.elimination.is_over:
+            self._end_trials(model)
+
+    def _end_trials(self, model: EvidenceModule) -> None:
+        p = self.progress
+        self.elimination.settle(model)
+        if p.stage == Stage.LINEAR_TRIALS or "linear" not in self.shelf:
+            self._enter(Stage.OVER)
+            return
+        p.plain_evidence = self.elimination.trials.progress.reference
+        p.plain_axes = model.n_kept()
+        self.shelf.keep("plain", model.state())
+        self._enter(Stage.LINEAR)
+        self.shelf.put_back("linear", model.state())
+        p.best = p.linear_evidence
+        self.shelf.keep("best", model.state())
+
+    def _from_linear(
+        self,
+        model: EvidenceModule,
+        rows: Tensor,
+        evidence: float,
+        recent: list[float],
+    ) -> None:
+        """Train from probabilistic PCA, while it may become better than the other."""
+        p = self.progress
+        gained = evidence > p.best + _GAIN * abs(p.best)
+        self._keep_best(model, evidence)
+        p.since_gain = 0.0 if gained else p.since_gain + 1
+        p.since_cut = 0.0 if gained else p.since_cut + 1
+        if p.since_cut >= _CUT_AFTER:
+            p.since_cut, p.rate = 0.0, p.rate / 2
+        goal = p.plain_evidence + self._lead(model.n_features)
+        if p.since_gain < _STOP_AFTER and not self._is_hopeless(evidence, recent, goal):
+            return
+        if p.best > goal:
+            self._begin_trials(model, rows, Stage.LINEAR_TRIALS)
+        else:
+            self.shelf.put_back("plain", model.state())
+            self._enter(Stage.OVER)
+
+    def _lead(self, n_features: int) -> float:
+        """Return the nats a row by which more axes than the plain ones must lead."""
+        price = _AXIS_PRICE * max(0.0, self.width - self.progress.plain_axes)
+        return min(price, _FEATURE_PRICE * n_features)
+
+    def _is_hopeless(self, evidence: float, recent: list[float], goal: float) -> bool:
+        p = self.progress
+        if p.epoch < _DOUBT or len(recent) < _SPAN:
+            return False
+        slope = (evidence - recent[-_SPAN]) / _SPAN
+        return max(p.best, evidence + _OUTLOOK * slope) < goal
+
+    # --- the end --------------------------------------------------------------------
+
+    @torch.no_grad()
+    def settle(self, model: EvidenceModule, x: Tensor) -> None:
+        """Choose between what there is, wherever training ended.
+
+        Probabilistic PCA is taken, and then of all rows x, unless the networks are
+        better by three standard errors.
+        """
+        p = self.progress
+        if p.stage in (Stage.TRIALS, Stage.LINEAR_TRIALS):
+            self.elimination.settle(model)
+        elif p.stage == Stage.LINEAR:
+            leads = p.best > p.plain_evidence + self._lead(model.n_features)
+            self.shelf.put_back("best" if leads else "plain", model.state())
+        elif p.stage == Stage.FREE and "best" in self.shelf:
+            self.shelf.put_back("best", model.state())
+        if "linear" in self.shelf:
+            self._compare_with_linear(model, x)
+        self.shelf.drop("best", "plain", "linear", "found")
+        self._enter(Stage.OVER)
+
+    def _compare_with_linear(self, model: EvidenceModule, x: Tensor) -> None:
+        gain = model.profile_noise(model.unseen)
+        self.shelf.keep("found", model.state())
+        self.shelf.put_back("linear", model.state())
+        gain -= model.profile_noise(model.unseen)
+        error = gain.std() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+        self.is_linear = bool(gain.mean() <= _SIGNIFICANT * error)
+        if self.is_linear:
+            self._become_linear(model, PrincipalBasis.of(x, self.width))
+        else:
+            self.shelf.put_back("found", model.state())

@@ -1,0 +1,244 @@
+"""The search for the fewest axes with which the evidence stays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from .trials import Remembering, Shelf
+
+if TYPE_CHECKING:
+    from .evidence import EvidenceModule
+
+__all__ = ["AxisTrials", "Elimination", "Verdict"]
+
+# Nats a row and feature that an axis must be worth, to stay.
+AXIS_PRICE = 0.01
+# Epochs of a trial before it may be given up, and over which its slope is taken.
+_PATIENCE, _SPAN = 10, 8
+# Epochs of that slope that a trial is given to come up.
+_OUTLOOK = 4 * _SPAN
+# Nats a row and feature that the falling learning rate may add to that.
+_MARGIN = 0.01
+# Learning rate over the estimator's: of a trial at its start, and the share left at its
+# end.
+_RATE, _RATE_LEFT = 0.5, 0.05
+
+
+class Verdict(Enum):
+    """What is to happen after an epoch of a trial."""
+
+    GO_ON = 0
+    HOLDS = 1
+    FAILS = 2
+
+
+@dataclass
+class TrialProgress:
+    """Where the search for the fewest axes is.
+
+    Parameters
+    ----------
+    held, failed : float
+        Axes that are known to do, and the most that are known not to (-1: none).
+    reference : float
+        Evidence of the model that holds, in nats a row.
+    target : float
+        Axes of the trial that goes on.
+    epoch : float
+        Of the trial.
+    best : float
+        The highest evidence in this trial.
+    is_over : float
+    """
+
+    held: float = math.inf
+    failed: float = -1.0
+    reference: float = -math.inf
+    target: float = math.inf
+    epoch: float = 0.0
+    best: float = -math.inf
+    is_over: float = 0.0
+
+
+class AxisTrials(Remembering):
+    r"""Takes axes away, the least relevant first, as long as the evidence stays.
+
+    A trial trains on without some axes for `n_epochs`, at a falling learning rate. It
+    holds if the evidence at its best is no more than `price` nats a row below that of
+    the last model that held, for each axis that went; it is given up as soon as its
+    slope shows that it will not get there. The first trial takes away one axis, which
+    mostly settles it; the others bisect. The price is of each step alone: what surplus axes gave when they went
+    must not buy off axes that are needed.
+
+    Parameters
+    ----------
+    n_features : int
+    """
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__(TrialProgress())
+        self.price, self.margin = AXIS_PRICE * n_features, _MARGIN * n_features
+
+    def begin(self, n_axes: int, evidence: float) -> None:
+        """Start from a trained model of so many axes."""
+        self.progress = TrialProgress(held=n_axes, reference=evidence)
+        self._aim(n_axes - 1)
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self.progress.is_over)
+
+    @property
+    def held(self) -> int:
+        """Axes of the last model that held."""
+        return int(self.progress.held)
+
+    @property
+    def target(self) -> int:
+        """Axes of the trial that goes on."""
+        return int(self.progress.target)
+
+    @property
+    def goal(self) -> float:
+        """The evidence that the trial has to come up to."""
+        p = self.progress
+        return p.reference - self.price * (p.held - p.target)
+
+    def watch(self, evidence: float, recent: list[float], n_epochs: int) -> Verdict:
+        """Judge an epoch of the trial.
+
+        Parameters
+        ----------
+        evidence : float
+            After the epoch, in nats a row.
+        recent : list of float
+            Of the epochs before it in the trial.
+        n_epochs : int
+            That the trial has.
+        """
+        p = self.progress
+        p.epoch += 1
+        p.best = max(p.best, evidence)
+        if p.epoch >= n_epochs:
+            return Verdict.HOLDS if p.best >= self.goal else Verdict.FAILS
+        if p.epoch >= _PATIENCE and len(recent) >= _SPAN:
+            slope = (evidence - recent[-_SPAN]) / _SPAN
+            if max(p.best, evidence + _OUTLOOK * slope) + self.margin < self.goal:
+                return Verdict.FAILS
+        return Verdict.GO_ON
+
+    def conclude(self, holds: bool) -> None:
+        """Take note of the outcome of the trial and aim at the next."""
+        p = self.progress
+        if holds:
+            p.held, p.reference = p.target, p.best
+        else:
+            p.failed = p.target
+        self._aim(int(p.held + max(p.failed, 0.0)) // 2)
+
+    def _aim(self, target: int) -> None:
+        p = self.progress
+        p.epoch, p.best = 0.0, -math.inf
+        if p.held <= 0 or p.held - p.failed <= 1:
+            p.is_over = 1.0
+            p.target = p.held
+            return
+        p.target = float(max(target, p.failed + 1, 0))
+
+
+class Elimination(nn.Module):
+    """Runs `AxisTrials` on a variational module that has been trained.
+
+    Parameters
+    ----------
+    n_features : int
+    n_epochs : int
+        Of a trial.
+    """
+
+    def __init__(self, n_features: int, n_epochs: int = 40) -> None:
+        super().__init__()
+        self.n_epochs = n_epochs
+        self.trials = AxisTrials(n_features)
+        self.shelf = Shelf()
+        #: From how many axes each trial went to how many, what it changed in nats a
+        #: row, and whether it held.
+        self.log: list[dict[str, float]] = []
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a trial goes on."""
+        return "held" in self.shelf and not self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        return self.trials.is_over
+
+    def learning_rate_factor(self) -> float:
+        """Return that of the coming epoch of a trial."""
+        share = self.trials.progress.epoch / max(1, self.n_epochs - 1)
+        return _RATE * _RATE_LEFT**share
+
+    def begin(
+        self,
+        model: EvidenceModule,
+        rows: Tensor,
+        evidence: float,
+        may_try: bool = True,
+    ) -> None:
+        """Begin with the present weights, whose evidence is known."""
+        self.shelf.keep("held", model.state())
+        self.trials.begin(model.n_kept(), evidence)
+        self.trials.progress.is_over = float(self.is_over or not may_try)
+        self._next_trial(model, rows)
+
+    def judge(
+        self,
+        model: EvidenceModule,
+        rows: Tensor,
+        evidence: float,
+        recent: list[float],
+    ) -> bool:
+        """Look at an epoch of a trial; where it ends, begin the next.
+
+        Returns
+        -------
+        bool
+            Whether the next epoch starts from other weights.
+        """
+        trial = self.trials.progress
+        if evidence > trial.best:
+            self.shelf.keep("best", model.state())
+        verdict = self.trials.watch(evidence, recent, self.n_epochs)
+        if verdict is Verdict.GO_ON:
+            return False
+        holds = verdict is Verdict.HOLDS
+        self.log.append(
+            {
+                "from": trial.held,
+                "to": trial.target,
+                "change": trial.best - trial.reference,
+                "holds": float(holds),
+            }
+        )
+        if holds:
+            self.shelf.rename("best", "held")
+        self.trials.conclude(holds)
+        self._next_trial(model, rows)
+        return True
+
+    def _next_trial(self, model: EvidenceModule, rows: Tensor) -> None:
+        self.shelf.put_back("held", model.state())
+        if not self.is_over:
+            model.keep_axes(model.ranking(rows)[: self.trials.target])
+
+    def settle(self, model: EvidenceModule) -> None:
+        """Put back the last model that held, and forget all of them."""
+        if "held" in self.shelf:
+            self.shelf.put_back("held", model.state())
+        self.shelf.drop("held", "best")

@@ -1,0 +1,180 @@
+r"""Probabilistic PCA in closed form: the start of a fit, and what it is measured by.
+
+Rows are :math:`x = m + W z + \epsilon` with :math:`z \sim N(0, I)` and noise of
+variance :math:`\sigma^2`. With the eigenvalues :math:`\lambda_1 \ge \lambda_2 \ge \dots` of the
+covariance and their eigenvectors u, k axes have their largest likelihood at
+
+.. math:: \sigma^2 = \frac{1}{D - k} \sum_{l > k} \lambda_l, \qquad
+    w_l = \sqrt{\lambda_l - \sigma^2} \, u_l
+
+(Tipping, Bishop: "Probabilistic principal component analysis", JRSS B 61, 1999). All of
+it is computed in float64 on the CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["PrincipalBasis", "WidthCurves", "preferred_width"]
+
+# Rows, where features are as many: a Gram matrix of 4096 x 4096 takes a few seconds.
+_MOST = 4096
+# Multiplications beyond which one cut of the rows has to do for cross-validation.
+_CHEAP = 4e8
+_FOLDS = 5
+# Share of the variance of a feature: with less noise, densities have no bound.
+SMALLEST_NOISE = 1e-6
+_TINY = 1e-30
+# Standard errors by which any axes at all must be better than none.
+_SIGNIFICANT = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalBasis:
+    """Mean, principal axes and variances of some rows.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n_features,)
+    axes : Tensor of shape (n_axes, n_features)
+        Orthonormal, those of largest variance first.
+    variances : Tensor of shape (n_axes,)
+        Along the axes, divided by the number of rows.
+    total : float
+        Variance in all directions.
+    """
+
+    mean: Tensor
+    axes: Tensor
+    variances: Tensor
+    total: float
+
+    @classmethod
+    def of(cls, x: Tensor, n_axes: int, index: Tensor | None = None) -> PrincipalBasis:
+        """Decompose rows `x`, shape (n_rows, n_features), or those at `index`."""
+        if index is None:
+            index = torch.arange(len(x), device=x.device)
+        if min(len(index), x.shape[1]) > _MOST:
+            index = index[:_MOST]
+        n_rows, n_features = len(index), x.shape[1]
+
+        def blocks() -> Iterator[Tensor]:
+            return (x[some].cpu().double() for some in index.split(_MOST))
+
+        # About the first row, digits do not cancel.
+        first = x[index[0]].cpu().double()
+        mean = first + sum((rows - first).sum(0) for rows in blocks()) / n_rows
+        if n_features <= n_rows:
+            centred = (rows - mean for rows in blocks())
+            covariance = sum(rows.T @ rows for rows in centred) / n_rows
+            values, vectors = torch.linalg.eigh(covariance)
+            axes = vectors.flip(1)[:, :n_axes].T
+        else:
+            rows = next(blocks()) - mean
+            values, vectors = torch.linalg.eigh(rows @ rows.T / n_rows)
+            axes = vectors.flip(1)[:, :n_axes].T @ rows
+            axes = axes / axes.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        values = values.flip(0).clamp_min(0.0)
+        return cls(mean, axes, values[:n_axes], values.sum().item())
+
+    def noise(self, n_axes: int) -> float:
+        """Return the noise variance beside the first `n_axes`."""
+        n_left = max(1, len(self.mean) - n_axes)
+        left = self.total - self.variances[:n_axes].sum().item()
+        return max(left / n_left, self.smallest_noise)
+
+    @property
+    def feature_variance(self) -> float:
+        """The mean variance of a feature."""
+        return self.total / len(self.mean)
+
+    @property
+    def smallest_noise(self) -> float:
+        """The least noise variance, > 0, that rows of such variance are said to have."""
+        return max(SMALLEST_NOISE * self.feature_variance, _TINY)
+
+    def squares(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what rows have along each axis, and outside the first 0, 1, ...
+
+        Returns
+        -------
+        along : Tensor of shape (n_rows, n_axes)
+            Squared coordinates.
+        outside : Tensor of shape (n_rows, n_axes + 1)
+            Squared distance from the subspace of so many axes.
+        """
+        centred = x.cpu().double() - self.mean
+        along = (centred @ self.axes.T).square()
+        size = centred.square().sum(1, keepdim=True)
+        spanned = torch.cat((torch.zeros_like(size), along.cumsum(1)), dim=1)
+        return along, (size - spanned).clamp_min(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class WidthCurves:
+    """How well unseen rows are explained by the first 0, 1, ... principal axes.
+
+    Parameters
+    ----------
+    densities : Tensor of shape (n_rows, n_widths)
+        Log density of each row in nats, at the noise variance that fits all best.
+    errors : Tensor of shape (n_widths,)
+        Mean squared error of one feature.
+    """
+
+    densities: Tensor
+    errors: Tensor
+
+    @classmethod
+    def of(cls, principal: PrincipalBasis, unseen: Tensor) -> WidthCurves:
+        """Measure by `unseen` rows, which `principal` does not know."""
+        along, outside = principal.squares(unseen)
+        n_features = unseen.shape[1]
+        left = n_features - torch.arange(outside.shape[1], dtype=torch.float64)
+        left = left.clamp_min(1.0)
+        noise = (outside.mean(0) / left).clamp_min(principal.smallest_noise)
+        # (n_widths, n_axes): an axis beyond the width takes no part.
+        variances = torch.maximum(principal.variances, noise[:, None])
+        inside = torch.ones_like(variances).tril(-1)
+        constant = (inside * variances.log()).sum(1) + left * noise.log()
+        distances = along @ (inside / variances).T + outside / noise
+        constant = constant + n_features * math.log(2.0 * math.pi)
+        return cls(-0.5 * (constant + distances), outside.mean(0) / n_features)
+
+
+def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
+    """Return the number of principal axes by which unseen rows are explained best.
+
+    Five-fold cross-validation of the log density. None at all, unless the best number
+    is better than that by three standard errors.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_rows, n_features)
+    most : int
+        No more axes than that, nor than a fold has rows or X features, less one.
+    generator : torch.Generator
+        Deals the rows to the folds.
+    """
+    n_rows, n_features = x.shape
+    order = torch.randperm(n_rows, generator=generator, device=generator.device)
+    folds = order.to(x.device).chunk(min(_FOLDS, n_rows))
+    n_axes = max(0, min(most, n_features - 1, n_rows - len(folds[0]) - 1))
+    one_will_do = n_rows * n_features**2 > _CHEAP
+    densities = []
+    for unseen in folds[:1] if one_will_do else folds:
+        seen = torch.ones(n_rows, dtype=torch.bool, device=x.device)
+        seen[unseen] = False
+        principal = PrincipalBasis.of(x, n_axes, seen.nonzero().squeeze(1))
+        densities.append(WidthCurves.of(principal, x[unseen]).densities)
+    gains = torch.cat(densities)
+    gains = gains - gains[:, :1]
+    width = int(gains.mean(0).argmax())
+    gain = gains[:, width]
+    error = gain.std().item() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+    return width if gain.mean().item() > _SIGNIFICANT * error else 0

@@ -39,6 +39,7 @@ from .validation import (
     validate_rows,
     warn_of_scale,
 )
+from .verdict import CountWarning, Verdict, axis_evidence, judged
 
 __all__ = ["BaseAutoencoder", "all_estimators"]
 
@@ -102,7 +103,16 @@ class BaseAutoencoder(
         """Train what a method trains after the rest; `net` has trained `module`."""
 
     def _warn_of_outcome(self) -> None:
-        """Warn, after `fit`, of what a method's fitted state shows to be wrong."""
+        """Warn, after `fit`, of what the fitted state shows to be wrong."""
+        verdict = self.__dict__.get("_verdict")
+        doubts = Verdict.of_dict(verdict).doubts() if verdict else []
+        if doubts and self.n_active_components_:
+            warn(
+                f"{type(self).__name__} finds {self.n_active_components_} active "
+                f"components, a number not to rely on. {' '.join(doubts)} See "
+                "summary().",
+                CountWarning,
+            )
 
     def _layer_sizes(self, name: str) -> list[int]:
         """Return the layers in parameter `name`; None is `hidden_layer_sizes`."""
@@ -239,6 +249,7 @@ class BaseAutoencoder(
                 net.finish(x)
                 self._train_further(module, net, x)
                 self.__dict__.update(self._fitted_state(module, net, x))
+                module.forget_rows()
                 if units is not None:
                     module.adopt(units)
         if net.interrupted_ and self.on_interrupt == "raise":
@@ -350,6 +361,23 @@ class BaseAutoencoder(
             "loss_curve_": history["train_loss"],
             "n_iter_": len(history["train_loss"]),
             "device_": str(x.device),
+            **self._evidence_state(module, x, active),
+        }
+
+    def _evidence_state(
+        self, module: AutoencoderModule, x: Tensor, active: NDArray
+    ) -> dict[str, Any]:
+        """Return what is known of the worth of axes, where a fit weighed them."""
+        if not module.watches_unseen or module.unseen is None:
+            return {}
+        generator = derived_generator(self._seed, Stream.FOLDS)
+        with environment(module, len(module.unseen)), torch.no_grad():
+            worth, error = axis_evidence(module)
+            verdict = judged(module, x, active, generator)
+        return {
+            "axis_evidence_": worth,
+            "axis_evidence_std_": error,
+            "_verdict": verdict.as_dict(),
         }
 
     def _relevance(

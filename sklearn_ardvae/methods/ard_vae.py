@@ -182,6 +182,8 @@ class ARDVAEModule(EvidenceModule):
             self.update_prior(rows, generator, torch.zeros_like(self.prior_shape))
         if self.finds_noise:
             self.stretch_codes(rows)
+            if not self.search.is_linear:
+                self.settle_noise()
 
     def stretch_codes(self, x: Tensor) -> None:
         """Stretch the codes of rows as far as it lowers their error."""

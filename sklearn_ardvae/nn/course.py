@@ -39,7 +39,6 @@ _HELD_NOISE, _DECADE = 0.1, 10
 # have fallen; of the second; of a trial.
 _HOLD, _LONGEST_HOLD, _STABLE = 30, 150, 25
 _HOLD_IDLE = 10
-_CYCLE, _CYCLES, _CYCLE_GAIN = 60, 5, 0.005
 _FREE, _NO_GAIN, _TRIAL = 110, 25, 40
 # The count is looked at so often, by the paper's rule.
 _EVERY, _SHARE = 5, 0.99
@@ -73,8 +72,6 @@ class Progress:
     since_gain: float = 0.0
     since_cut: float = 0.0
     rate: float = 1.0
-    n_cycles: float = 0.0
-    before_cycle: float = -math.inf
     plain_evidence: float = -math.inf
     plain_axes: float = 0.0
     linear_evidence: float = -math.inf
@@ -108,7 +105,6 @@ class Course(Remembering):
         self.shelf = Shelf()
         #: Whether the outcome is probabilistic PCA.
         self.is_linear = False
-        self.restarts = False
         if width == 0:
             self.progress.stage = Stage.OVER
 
@@ -158,7 +154,6 @@ class Course(Remembering):
         p = self.progress
         if p.stage in (Stage.HOLD, Stage.FREE):
             fallen = p.epoch / _DECADE if p.stage == Stage.FREE else 0.0
-            fallen += 100.0 * p.n_cycles
             share = _HELD_NOISE * 10.0**-fallen
             model.noise.clamp_min_(share * model.principal.feature_variance)
 
@@ -170,8 +165,6 @@ class Course(Remembering):
     def learning_rate_factor(self) -> float:
         """Return that of the coming epoch."""
         p = self.progress
-        if p.stage == Stage.FREE and p.n_cycles:
-            return 0.5 * 0.05 ** (p.epoch / self._epochs(_CYCLE))
         if p.stage == Stage.FREE:
             return _FREE_END ** (p.epoch / self._epochs(_FREE))
         if p.stage in (Stage.TRIALS, Stage.LINEAR_TRIALS):
@@ -217,8 +210,7 @@ class Course(Remembering):
                 self._end_trials(model)
             return begins_anew
         self._hold_noise(model)
-        restarts, self.restarts = self.restarts, False
-        return p.stage != stage or restarts
+        return p.stage != stage
 
     def _enter(self, stage: Stage) -> None:
         p = self.progress
@@ -249,18 +241,7 @@ class Course(Remembering):
         p = self.progress
         p.since_gain = 0.0 if evidence > p.best else p.since_gain + 1
         self._keep_best(model, evidence)
-        length = self._epochs(_CYCLE if p.n_cycles else _FREE)
-        idle = p.since_gain >= self._epochs(_NO_GAIN) and not p.n_cycles
-        if p.epoch < length and not idle:
-            return
-        gained = p.best - p.before_cycle
-        if gained > _CYCLE_GAIN * model.n_features and p.n_cycles < _CYCLES:
-            p.n_cycles += 1
-            p.before_cycle = p.best
-            p.epoch = p.since_gain = 0.0
-            self.shelf.put_back("best", model.state())
-            self.restarts = True
-        else:
+        if p.epoch >= self._epochs(_FREE) or p.since_gain >= self._epochs(_NO_GAIN):
             self._begin_trials(model, rows, Stage.TRIALS)
 
     def _begin_trials(self, model: EvidenceModule, rows: Tensor, stage: Stage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,20 +12,56 @@ from torch import Tensor
 
 from ..randomness import derived_generator
 from ..relevance import count_active, jacobian_weights
-from .elimination import Elimination
+from .elimination import AXIS_PRICE, Elimination
 from .module import FitStart, Networks
 from .posteriors import GaussianPosterior
 from .principal import PrincipalBasis, WidthCurves
 from .units import Units
 from .variational import VariationalModule
 
-__all__ = ["EvidenceModule"]
+__all__ = ["AxisWorth", "EvidenceModule"]
 
 # Draws of the posterior behind the evidence of an epoch: in pairs.
 _DRAWS = 4
 _ROWS = 4096
+# At least this share of the error of unseen rows is taken for noise.
+_LEAST_OF_UNSEEN = 0.87
 # Rows at which the Jacobian is taken while training goes on.
 _AT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class AxisWorth:
+    """What axes are worth to unseen rows, in nats a row.
+
+    Parameters
+    ----------
+    evidence, evidence_error : float
+        Of the whole model: mean and standard error.
+    worth, error : Tensor of shape (n_components,)
+        What the evidence loses without each axis, and the standard error of that.
+    of_halves : Tensor of shape (2, n_components)
+        The same in either half of the rows.
+    """
+
+    evidence: float
+    evidence_error: float
+    worth: Tensor
+    error: Tensor
+    of_halves: Tensor
+
+    @classmethod
+    def of(cls, losses: Tensor, evidence: Tensor) -> AxisWorth:
+        """Sum up the losses of rows, shape (n_rows, n_components)."""
+        n = max(1.0, len(evidence) - 1.0) ** 0.5
+        halves = (losses[::2].mean(0), losses[1::2].mean(0))
+        return cls(
+            evidence.mean().item(),
+            evidence.std(correction=0).item() / n,
+            losses.mean(0),
+            losses.std(0, correction=0) / n,
+            torch.stack(halves),
+        )
 
 
 class EvidenceModule(VariationalModule):
@@ -58,6 +95,8 @@ class EvidenceModule(VariationalModule):
         if self.search is not None:
             self.register_buffer("kept", torch.ones(self.n_components))
             self.register_buffer("noise", torch.tensor(1.0))
+        #: Rows that the steps see and rows that they do not, while a fit goes on.
+        self.seen: Tensor | None = None
         self.unseen: Tensor | None = None
         #: PCA of the rows that the steps see, and how well it explains the others.
         self.principal: PrincipalBasis | None = None
@@ -146,11 +185,51 @@ class EvidenceModule(VariationalModule):
         return -constant - loss / (2.0 * noise) - kl
 
     @torch.no_grad()
+    def settle_noise(self) -> None:
+        r"""Set the noise variance to what seen and unseen rows say together.
+
+        The error of unseen rows is as much above the noise as that of the rows that
+        the steps see is below it, if the networks have few weights for the numbers they
+        were fitted to. Where they have many, it is that of unseen rows, less what costs
+        the evidence a hundredth of a nat a feature.
+        """
+        seen, _ = self.unseen_terms(self.seen)
+        unseen, _ = self.unseen_terms(self.unseen)
+        seen, unseen = seen.mean() / self.n_features, unseen.mean() / self.n_features
+        noise = torch.maximum((seen + unseen) / 2.0, _LEAST_OF_UNSEEN * unseen)
+        self.noise.copy_(noise.clamp_min(self.principal.smallest_noise))
+
+    @torch.no_grad()
+    def weigh_axes(self) -> AxisWorth:
+        """Return what each axis is worth, by the unseen rows without it."""
+        evidence, kept = self.profile_noise(self.unseen), self.kept.clone()
+        noise, variance = self.noise.clone(), self.prior_variance.clone()
+        losses = evidence.new_zeros(len(evidence), self.n_components)
+        for axis in kept.nonzero().flatten().tolist():
+            self.kept[axis] = 0.0
+            self.prior_variance[axis] = 1.0
+            losses[:, axis] = evidence - self.profile_noise(self.unseen)
+            self.kept.copy_(kept)
+            self.prior_variance.copy_(variance)
+        self.noise.copy_(noise)
+        return AxisWorth.of(losses, evidence)
+
+    @torch.no_grad()
     def relevance(self, rows: Tensor) -> Tensor:
         """Return that of each axis, given some rows."""
         codes = self.encode(rows)
         variance = self.component_variance(codes.var(0, correction=0))
         return jacobian_weights(self.decode, codes[:_AT], variance) * variance
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether what was found is probabilistic PCA itself."""
+        return getattr(self.search, "is_linear", False)
+
+    @property
+    def price_of_an_axis(self) -> float:
+        """What an axis has to be worth in nats a row."""
+        return AXIS_PRICE * self.n_features
 
     def ranking(self, rows: Tensor) -> list[int]:
         """Return the axes, the most relevant first."""
@@ -172,9 +251,14 @@ class EvidenceModule(VariationalModule):
         if self.search is None:
             return
         self.unseen = start.unseen
+        self.seen = start.rows[start.seen[: len(start.unseen)]]
         most = min(self.n_components, len(start.seen) - 1, self.n_features - 1)
         self.principal = PrincipalBasis.of(start.rows, most, start.seen)
         self.curves = WidthCurves.of(self.principal, start.unseen)
+
+    def forget_rows(self) -> None:
+        self.seen = self.unseen = self.principal = self.curves = None
+        self.recent = []
 
     @property
     def is_searching(self) -> bool:

@@ -386,6 +386,9 @@ class AutoencoderModule(nn.Module):
     def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Update state that is taken from all rows, or a stream's piece, at the end."""
 
+    def forget_rows(self) -> None:
+        """Let go of the rows that a fit was told of."""
+
     def standard_normal(
         self, n_rows: int, generator: torch.Generator, width: int | None = None
     ) -> Tensor:

@@ -1,0 +1,148 @@
+"""What speaks for the number of axes that a fit has found, and what against it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from ..nn.evidence import EvidenceModule
+from ..nn.principal import preferred_width
+
+__all__ = ["CountWarning", "Verdict", "axis_evidence", "judged"]
+
+# Relative excess of an error over PCA's that counts: less is rounding.
+_EXCESS = 1e-3
+# Counts of two halves disagree if they differ by more than both.
+_AXES, _SHARE = 2, 0.2
+# Fewer rows than these, or than so many for each axis, do not tell.
+_ROWS, _ROWS_PER_AXIS = 50, 5
+
+
+class CountWarning(ConvergenceWarning):
+    """The number of active components is not to be relied on, and why."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a fit compares with PCA on rows that neither has seen.
+
+    Parameters
+    ----------
+    n_samples, n_unseen : int
+        Rows, and those of them that the comparison is made on.
+    n_active : int
+    is_linear : bool
+        Whether the model found is probabilistic PCA itself.
+    evidence, evidence_std : float
+        In nats a row, and its standard error.
+    pca_evidence : float
+        Of probabilistic PCA, by its best number of axes.
+    pca_width : int
+        That number.
+    error, pca_error : float
+        Mean squared error of a feature, and that of PCA of equal width.
+    counts_of_halves : (int, int)
+        Axes that either half of the rows would want.
+    """
+
+    n_samples: int
+    n_unseen: int
+    n_active: int
+    is_linear: bool
+    evidence: float
+    evidence_std: float
+    pca_evidence: float
+    pca_width: int
+    error: float
+    pca_error: float
+    counts_of_halves: tuple[int, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers by name, as a file takes them."""
+        return {**asdict(self), "counts_of_halves": list(self.counts_of_halves)}
+
+    @classmethod
+    def of_dict(cls, values: dict[str, Any]) -> Verdict:
+        """Return what `as_dict` was made from."""
+        first, second = values["counts_of_halves"]
+        return cls(**{**values, "counts_of_halves": (first, second)})
+
+    def doubts(self) -> list[str]:
+        """Return what speaks against the count, each in a sentence."""
+        doubts = []
+        first, second = sorted(self.counts_of_halves)
+        if self.error > self.pca_error * (1.0 + _EXCESS) and not self.is_linear:
+            doubts.append(
+                f"PCA of {self.n_active} components reconstructs unseen rows better "
+                f"(squared error {self.pca_error:.3g} against {self.error:.3g}): the "
+                "networks have not found what a linear map finds."
+            )
+        if second - first > max(_AXES, _SHARE * second):
+            doubts.append(
+                f"It depends on the cut of the data: one half of the rows asks for "
+                f"{first} axes, the other for {second}."
+            )
+        if self.n_samples < max(_ROWS, _ROWS_PER_AXIS * self.n_active):
+            doubts.append(
+                f"{self.n_samples} rows are too few to tell {self.n_active} axes from "
+                f"noise: {max(_ROWS, _ROWS_PER_AXIS * self.n_active)} are the least."
+            )
+        return doubts
+
+
+def axis_evidence(module: EvidenceModule) -> tuple[np.ndarray, np.ndarray]:
+    """Return what each axis is worth in nats a row, and the standard errors."""
+    worth = module.weigh_axes()
+    return worth.worth.cpu().numpy(), worth.error.cpu().numpy()
+
+
+def judged(
+    module: EvidenceModule, x: Tensor, active: Sequence[int], generator: torch.Generator
+) -> Verdict:
+    """Compare a module with PCA, on rows that its steps have not seen.
+
+    Parameters
+    ----------
+    module : EvidenceModule
+        Of a fit that has just ended.
+    x : Tensor of shape (n_samples, n_features)
+        All rows, in the module's units.
+    active : sequence of int
+        Axes.
+    generator : torch.Generator
+        Cuts the rows in halves.
+    """
+    unseen, curves, count = module.unseen, module.curves, len(active)
+    worth = module.weigh_axes()
+    in_units = module.n_features * float(np.log(module.unit))
+    of_widths = curves.densities.mean(0)
+    error = (module(unseen) - unseen).square().mean().item()
+    if module.is_linear:
+        order = torch.randperm(len(x), generator=generator).to(x.device)
+        halves = [
+            preferred_width(x[half], module.n_components, generator)
+            for half in order.chunk(2)
+        ]
+    else:
+        price = module.price_of_an_axis
+        halves = [int((half > price).sum()) for half in worth.of_halves]
+    return Verdict(
+        n_samples=len(x),
+        n_unseen=len(unseen),
+        n_active=count,
+        is_linear=module.is_linear,
+        evidence=worth.evidence - in_units,
+        evidence_std=worth.evidence_error,
+        pca_evidence=of_widths.max().item() - in_units,
+        pca_width=int(of_widths.argmax()),
+        error=error * module.unit**2,
+        pca_error=curves.errors[min(count, len(curves.errors) - 1)].item()
+        * module.unit**2,
+        counts_of_halves=(halves[0], halves[-1]),
+    )

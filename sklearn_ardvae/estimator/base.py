@@ -231,6 +231,12 @@ class BaseAutoencoder(
             self._n_axes = self._count_axes(x, streaming=settings.get("streaming"))
         self._built_from = self.get_params(deep=False)
         module = self._build_module()
+        if module.watches_unseen and not self.early_stopping:
+            raise ValueError(
+                f"{type(self).__name__} decides by evidence when training ends: with "
+                "early_stopping=False set count_by='relevance', and beta to a number "
+                "where there is one."
+            )
         if resume:
             self._continue(module)
         if units is None:

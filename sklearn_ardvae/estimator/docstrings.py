@@ -54,7 +54,9 @@ verbose : int, default=0
 
 _AUTOENCODER_PARAMETERS = """
 architecture : str or pair, default="mlp"
-    The networks. ``"mlp"``: perceptrons with `hidden_layer_sizes`. A name: the
+    The networks. ``"mlp"``: perceptrons with `hidden_layer_sizes`. ``"linear_mlp"``:
+    the same, each beside a linear map; with squared error rows are standardised inside
+    (one scale for all features) and the start is probabilistic PCA. A name: the
     network of a paper, ``"ardvae_mnist"`` (images of 32 x 32), ``"ardvae_celeba"``
     (64 x 64), ``"ardvae_cifar10"`` (32 x 32, also ImageNet32), ``"ardvae_dsprites"``
     (64 x 64, also 3D Shapes), ``"maskaae"`` (four dense layers of 1024), ``"ngvae"``
@@ -66,9 +68,9 @@ architecture : str or pair, default="mlp"
     ``likelihood="bernoulli"`` decoders put out logits.
 hidden_layer_sizes : array-like of int, default=(128, 128)
     Hidden layers of the encoder; the decoder has them in reverse. Only for
-    ``architecture="mlp"``.
+    ``"mlp"`` and ``"linear_mlp"``.
 activation : str or callable, default="silu"
-    Between layers, only for ``architecture="mlp"``: ``"elu"``, ``"gelu"``,
+    Between layers, only for ``"mlp"`` and ``"linear_mlp"``: ``"elu"``, ``"gelu"``,
     ``"identity"``, ``"leaky_relu"``, ``"relu"``, ``"silu"``, ``"tanh"``, or a class or
     function that makes a module.
 input_shape : tuple of int, default=None
@@ -134,14 +136,56 @@ feature_names_in_ : ndarray of shape (n_features_in_,)
     that are all strings.
 """
 
+_COUNT_BY = """
+count_by : {"relevance", "evidence"}, default="relevance"
+    What decides how many components are active. ``"relevance"``: the fewest whose
+    relevances exceed 99 % of the total. ``"evidence"``: once the loss has converged,
+    axes go, the least relevant first, as long as the evidence of the validation rows
+    falls by less than a hundredth of a nat a feature for each; `axis_evidence_` says
+    what the others are worth. It takes trials of 40 epochs each, within `max_iter`,
+    and needs `early_stopping`.
+"""
+
+_EVIDENCE_ATTRIBUTES = """
+axis_evidence_ : ndarray of shape (n_components,)
+    What the validation rows lose in evidence, in nats a row, if an axis is switched off
+    and all else stays; 0 for inactive ones. Where the decoder is curved, retraining
+    would win some of it back: the trials of the fit did that. Only with
+    ``count_by="evidence"``.
+axis_evidence_std_ : ndarray of shape (n_components,)
+    Its standard error.
+"""
+
 SHARED = {
     "squared_error": f"{_SQUARED_ERROR.strip()} and a mean over the batch.",
     "squared_error_and_kl": f"""{_SQUARED_ERROR.strip()}, the KL a SUM over latent axes;
 both are means over the batch.""",
+    "count_by": _COUNT_BY,
+    "evidence_attributes": _EVIDENCE_ATTRIBUTES,
     "training_parameters": _TRAINING_PARAMETERS,
     "shared_parameters": _AUTOENCODER_PARAMETERS + _TRAINING_PARAMETERS.lstrip(),
     "shared_attributes": _ATTRIBUTES,
 }
+
+_COUNT_BY = """
+count_by : {"relevance", "evidence"}, default="relevance"
+    What decides how many components are active. ``"relevance"``: the fewest whose
+    relevances exceed 99 % of the total. ``"evidence"``: once the loss has converged,
+    axes go, the least relevant first, as long as the evidence of the validation rows
+    falls by less than a hundredth of a nat a feature for each; `axis_evidence_` says
+    what the others are worth. It takes trials of 40 epochs each, within `max_iter`,
+    and needs `early_stopping`.
+"""
+
+_EVIDENCE_ATTRIBUTES = """
+axis_evidence_ : ndarray of shape (n_components,)
+    What the validation rows lose in evidence, in nats a row, if an axis is switched off
+    and all else stays; 0 for inactive ones. Where the decoder is curved, retraining
+    would win some of it back: the trials of the fit did that. Only with
+    ``count_by="evidence"``.
+axis_evidence_std_ : ndarray of shape (n_components,)
+    Its standard error.
+"""
 
 # What encoders put out, by the numbers for each component.
 _OUTPUTS = {

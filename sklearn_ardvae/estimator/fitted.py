@@ -34,7 +34,7 @@ class CodePosterior:
     Parameters
     ----------
     mean : ndarray of shape (n_samples, n_components_out)
-        What `transform` returns, as an array.
+        Of the posterior, where there is one; else what `transform` returns.
     std : ndarray of shape (n_samples, n_components_out)
         Deviations of the posterior q(z|x) in the same columns; zeros where the method
         has no posterior.
@@ -104,7 +104,8 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         CodePosterior
             Arrays `mean` and `std` of shape (n_samples, n_components_out), in the
             columns of `transform`. The deviations are zeros where the method has no
-            posterior.
+            posterior, and the means are what `transform` returns; which `ARDVAE`
+            stretches where it estimates the noise.
 
         Examples
         --------
@@ -230,8 +231,9 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _code_posterior(self, x: Tensor) -> CodePosterior:
         columns = torch.as_tensor(self._columns_out, device=x.device)
-        std = in_batches(self._module, lambda m, rows: m.code_std(rows)[:, columns], x)
-        return CodePosterior(_host(self._encode(x)), _host(std))
+        mean = in_batches(self._module, lambda m, x: m.code_mean(x)[:, columns], x)
+        std = in_batches(self._module, lambda m, x: m.code_std(x)[:, columns], x)
+        return CodePosterior(_host(mean), _host(std))
 
     def _decode(self, codes: Tensor, columns: NDArray) -> Tensor:
         """Decode codes of some components, the others at their training mean."""

@@ -45,6 +45,8 @@ _STREAM_MEMORY = 2_000
 _ENCODE_ROWS = 1024
 # Earlier pieces of a stream that its noise variance remembers.
 _STREAM_PIECES = 20
+# How much the log of a posterior's variance may exceed that of the prior's.
+_WIDER_THAN_PRIOR = 1.0
 # How far codes are stretched, in shares of what a linear decoder asks for.
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _MOST_STRETCH = 1e4
@@ -102,6 +104,21 @@ class ARDVAEModule(EvidenceModule):
         if self.finds_noise:
             self.search.start(self, start.n_epochs)
 
+    def posterior(self, x: Tensor) -> GaussianPosterior:
+        """Return q(z|x); where the noise is estimated, hardly wider than the prior.
+
+        A network that meets a row far from all others may put out any variance, and
+        rows that training does not see would then decide nothing else.
+        """
+        q = super().posterior(x)
+        if not self.finds_noise:
+            return q
+        widest = self.prior_variance.log() + _WIDER_THAN_PRIOR
+        return GaussianPosterior(q.mean, torch.minimum(q.log_variance, widest))
+
+    def code_mean(self, x: Tensor) -> Tensor:
+        return self.posterior(x).mean
+
     def encode(self, x: Tensor) -> Tensor:
         r"""Return means of codes, stretched where the noise is estimated.
 
@@ -109,7 +126,7 @@ class ARDVAEModule(EvidenceModule):
         reconstructed have no use for. With a linear decoder, stretched by the variance
         of the prior over that of the means, codes are those of least squares.
         """
-        mean = super().encode(x)
+        mean = self.code_mean(x)
         if not self.finds_noise:
             return mean
         return self.centre + (mean - self.centre) * self.stretch
@@ -170,6 +187,7 @@ class ARDVAEModule(EvidenceModule):
         Nothing is trained on it any more: all rows may help, up to the paper's 10 000.
         In a stream it remembers earlier pieces, and stays.
         """
+        super().finish(x, generator, streaming)
         if streaming:
             return
         if self.finds_noise:
@@ -220,10 +238,10 @@ class ARDVAEModule(EvidenceModule):
 class ARDVAE(BaseAutoencoder, max_iter=1000):
     r"""Variational autoencoder that finds how many latent dimensions the data need.
 
-    Start with more components than you expect to need. The prior variance of each
-    latent axis is learned from the codes of held-out rows; axes that the data do not
-    need end without influence on the decoder, and `n_active_components_` counts the
-    others. It is to `PCA(0.99)` what an autoencoder is to a linear map, and it
+    ``ARDVAE().fit(X)`` answers by itself. The noise variance is estimated with the
+    rest, the prior variance of each latent axis is learned, and axes that are not worth
+    their price to rows which training does not see go: `n_active_components_` is what
+    is left. It is to `PCA(0.99)` what an autoencoder is to a linear map, and it
     generates.
 
     .. math::
@@ -236,14 +254,27 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     Parameters
     ----------
     n_components : int, default=128
-        The initial latent size L: an upper bound on what may be found. More than
-        needed costs time, not accuracy.
-    beta : float, default=0.05
-        Weight of the KL term, > 0 (0 switches the prior off). With squared error
-        **beta is twice the noise variance of one feature**: details of variance
-        below beta / 2 are treated as noise. It is relative to the scale of X: for
-        standardised features 0.05 asks for 97.5 % of the variance. Choose it by
-        `GridSearchCV`: `score` does not contain it.
+        The initial latent size L: an upper bound on what may be found. No more than
+        the features, or the rows less one, are trained.
+    beta : "auto" or float, default="auto"
+        Weight of the KL term, >= 0 (0 switches the prior off). With squared error
+        **beta is twice the noise variance of one feature**: details of variance below
+        beta / 2 are treated as noise. ``"auto"``: twice the error of a feature in the
+        validation rows, updated every epoch; the scale of X does not matter then. A
+        number is relative to the scale of X: for standardised features 0.05 asks for
+        97.5 % of the variance; `GridSearchCV` chooses it by `score`, which does not
+        contain it. With the Bernoulli likelihood there is no noise to estimate, and
+        ``"auto"`` is 1.
+    architecture : "auto", str or pair, default="auto"
+        ``"auto"``: ``"linear_mlp"`` if the noise is estimated, otherwise ``"mlp"``. The
+        rest is as other methods say: ``"mlp"``, ``"linear_mlp"``, the name of a
+        paper's network, or a pair of your own.
+    count_by : {"auto", "evidence", "relevance"}, default="auto"
+        What decides how many components are active. ``"evidence"``: axes go, the least
+        relevant first, as long as the evidence of the validation rows falls by less
+        than a hundredth of a nat a feature for each. ``"relevance"``: the paper's rule,
+        the fewest axes whose relevances exceed `relevance_threshold` of the total.
+        ``"auto"``: by evidence if beta is ``"auto"``, by relevance at a fixed beta.
     prior : {"gaussian", "student_t"}, default="gaussian"
         The learned prior of an axis: N(0, b/a), or the marginal over its unknown
         precision, Student's t with 2a degrees of freedom, which matters where the
@@ -257,14 +288,21 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
         (0, 1) a share; of either at most half of the training rows are withheld, and
         a warning says so. ``"all"``: all training rows, none of them withheld.
     relevance_threshold : float, default=0.99
-        The active axes are the fewest whose relevances exceed this share of the
-        total, in (0, 1].
+        Counted by relevance, the active axes are the fewest whose relevances exceed
+        this share of the total, in (0, 1].
     relevance_samples : int, default=100
         Rows at which the decoder's Jacobian is taken, >= 1.
+    validation_fraction : "auto" or float, default="auto"
+        Share of the rows in [0, 1) that training does not see: for the noise, the
+        evidence, early stopping and the error that is reported. ``"auto"``: a tenth,
+        but 40 rows at least (a quarter, if there are fewer than 160), and 2000 at
+        most. With 0 training rows take their place, and too many axes are found.
     %(shared_parameters)s
 
     Attributes
     ----------
+    beta_ : float
+        The weight of the KL term: what was found, or given.
     prior_variance_ : ndarray of shape (n_components,)
         Variance b/a of the learned prior of each axis. It is arbitrary for inactive
         axes: do not threshold it, look at `relevance_`.
@@ -272,6 +310,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
         Shape a of the Gamma posterior of the axes' precisions: half the number of
         codes that `prior_variance_` was estimated from, which after `fit` are those
         of all rows, at most 10 000.
+    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also
@@ -282,18 +321,27 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     Notes
     -----
     Paper: objective (eq. 16), Gaussian KL (eq. 17), conjugate update (eqs. 8, 9) by
-    Algorithms 1 and 2, relevance (eqs. 19, 20), the 99 % rule.
+    Algorithms 1 and 2, relevance (eqs. 19, 20), the 99 % rule; all of it with
+    ``beta=0.05`` or another number.
     Differences from the published code: the KL has log variances where the code has
     variances (same gradients; the validation loss that drives the learning rate is
     then a true bound); the Jacobian is squared before it is averaged, as eq. 19 has
     it, and taken at the mean code; the variances are 1 until the first update, after
     `prior_update_every` epochs; the prior is brought up to date once more after
     training.
-    Ours: the default network, learning rate and stopping rule, chosen so that the
-    count converges (`benchmarks/dimension_recovery.py`).
-    Known to fail: `beta` too large for the scale of X prunes real dimensions, or all
-    of them (a warning says so); a closed manifold such as a sphere needs one axis
-    more than its dimension; a budget that ends early counts too many.
+    Ours: beta from the noise. The networks are trained from random weights, with the
+    noise held up until the count is stable, and from probabilistic PCA; surplus axes
+    go from both; the better one by evidence stays, or probabilistic PCA itself, fitted
+    to all rows, unless the networks are better by three standard errors.
+    ``history_["evidence"]`` shows it. Codes are then stretched against the shrinkage
+    of posterior means, as far as it lowers the error of training rows; `code_posterior`
+    has the means as they are. Also ours: the default network, learning rate and
+    stopping rule (`benchmarks/first_answer.py`, `benchmarks/dimension_recovery.py`).
+    Known to fail: a closed manifold such as a sphere needs one axis more than its
+    dimension; strongly curved data of many dimensions and few rows may be explained
+    better by many linear axes than by few curved ones, and then those are counted; a
+    fixed `beta` too large for the scale of X prunes real dimensions, or all of them (a
+    warning says so), and one too small, or a budget that ends early, counts too many.
 
     References
     ----------
@@ -305,7 +353,8 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     >>> from sklearn_ardvae import ARDVAE
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 10))
-    >>> vae = ARDVAE(n_components=8, beta=0.2, random_state=0).fit(X)
+    >>> X += 0.1 * rng.normal(size=X.shape)
+    >>> vae = ARDVAE(n_components=8, random_state=0).fit(X)
     >>> vae.n_active_components_
     2
     >>> vae.transform(X).shape

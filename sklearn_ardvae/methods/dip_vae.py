@@ -14,20 +14,20 @@ from torch import Tensor
 
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import NonNegative
+from ..nn.evidence import EvidenceModule
 from ..nn.module import LossTerms
 from ..nn.posteriors import GaussianPosterior
-from ..nn.variational import VariationalModule
 
 __all__ = ["DIPVAE"]
 
 
-class DIPVAEModule(VariationalModule):
+class DIPVAEModule(EvidenceModule):
     r"""The loss of `DIPVAE`.
 
     Parameters
     ----------
     networks, beta
-        As for `VariationalModule`.
+        As for `EvidenceModule`.
     kind : {"i", "ii"}
         Covariance of the posterior means, or of posterior samples.
     off_diagonal_weight, diagonal_weight : float
@@ -86,10 +86,12 @@ class DIPVAE(BaseAutoencoder, output_components="all"):
     diagonal_weight : float or None, default=None
         :math:`\lambda_d`, >= 0. None: ten times the other for I, equal to it for II,
         as in the study of Locatello et al. and in the ARD-VAE paper.
+    %(count_by)s
     %(shared_parameters)s
 
     Attributes
     ----------
+    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also
@@ -124,6 +126,7 @@ class DIPVAE(BaseAutoencoder, output_components="all"):
 
     kind: Literal["i", "ii"] = "ii"
     _: KW_ONLY
+    count_by: Literal["relevance", "evidence"] = "relevance"
     beta: NonNegative = 0.1
     off_diagonal_weight: NonNegative = 1.0
     diagonal_weight: NonNegative | None = None

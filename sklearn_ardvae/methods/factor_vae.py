@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import LayerSizes, NonNegative, Positive
 from ..nn.critics import discriminator_loss, make_critic
+from ..nn.evidence import EvidenceModule
 from ..nn.module import LossTerms, Phase
 from ..nn.posteriors import Posterior
-from ..nn.variational import VariationalModule
 
 __all__ = ["FactorVAE"]
 
@@ -31,13 +31,13 @@ def permute_columns(z: Tensor, share: Tensor) -> Tensor:
     return z.gather(0, share.argsort(0))
 
 
-class FactorVAEModule(VariationalModule):
+class FactorVAEModule(EvidenceModule):
     """The two losses of `FactorVAE`.
 
     Parameters
     ----------
     networks, beta
-        As for `VariationalModule`; beta weighs the total correlation, too.
+        As for `EvidenceModule`; beta weighs the total correlation, too.
     critic : nn.Module
         The logit h of codes, (n_rows, n_components) to (n_rows, 1).
     gamma : float
@@ -122,10 +122,12 @@ class FactorVAE(BaseAutoencoder, output_components="all"):
     critic_learning_rate : float, default=1e-3
         Of the discriminator's Adam at the start, > 0; it falls with `learning_rate`.
         Paper: 1e-4, as that of the VAE.
+    %(count_by)s
     %(shared_parameters)s
 
     Attributes
     ----------
+    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also
@@ -170,6 +172,7 @@ class FactorVAE(BaseAutoencoder, output_components="all"):
 
     gamma: NonNegative = 10.0
     _: KW_ONLY
+    count_by: Literal["relevance", "evidence"] = "relevance"
     beta: NonNegative = 0.1
     critic_layer_sizes: LayerSizes | None = None
     critic_learning_rate: Positive = 1e-3

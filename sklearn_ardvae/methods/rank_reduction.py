@@ -6,7 +6,6 @@ Mounayer et al., arXiv 2405.13980 (RRAE) and arXiv 2505.09458 (VRRAE).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import KW_ONLY
 from typing import Any, Literal
 
@@ -123,15 +122,6 @@ class RRAEModule(AutoencoderModule):
 
     def end_epoch(self, rows: Tensor) -> None:
         self.axes.update()
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any
-    ) -> Any:
-        """Load a state; while a search tries a rank, it holds weights besides."""
-        if self.search is not None:
-            holds = "search.held_weights" in state_dict
-            self.search.make_room(list(self.parameters()) if holds else None)
-        return super().load_state_dict(state_dict, *args, **kwargs)
 
     def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Take the basis from the codes of all rows, with the final weights.

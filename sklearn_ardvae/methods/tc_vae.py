@@ -16,9 +16,9 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import NonNegative
+from ..nn.evidence import EvidenceModule
 from ..nn.module import EpochStart, LossTerms
 from ..nn.posteriors import GaussianPosterior
-from ..nn.variational import VariationalModule
 
 __all__ = ["BetaTCVAE"]
 
@@ -87,13 +87,13 @@ class _TotalCorrelation(torch.autograd.Function):
         return *slopes, None
 
 
-class BetaTCVAEModule(VariationalModule):
+class BetaTCVAEModule(EvidenceModule):
     """The loss of `BetaTCVAE`.
 
     Parameters
     ----------
     networks, beta
-        As for `VariationalModule`; beta weighs the whole KL.
+        As for `EvidenceModule`; beta weighs the whole KL.
     tc_weight : float
         Weight of the total correlation, on top of its share in the KL.
     estimator : {"weighted", "stratified"}
@@ -156,10 +156,12 @@ class BetaTCVAE(BaseAutoencoder, output_components="all"):
         The weights of the batch's posteriors: 1/B each (biased, and the gradient of
         minibatch-weighted sampling), or minibatch-stratified, which is unbiased for
         q(z). Batches of one row use the first.
+    %(count_by)s
     %(shared_parameters)s
 
     Attributes
     ----------
+    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also
@@ -198,5 +200,6 @@ class BetaTCVAE(BaseAutoencoder, output_components="all"):
 
     tc_weight: NonNegative = 6.0
     _: KW_ONLY
+    count_by: Literal["relevance", "evidence"] = "relevance"
     beta: NonNegative = 0.1
     estimator: Literal["weighted", "stratified"] = "weighted"

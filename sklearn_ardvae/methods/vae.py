@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import NonNegative, Positive, Share
+from ..nn.evidence import EvidenceModule
 from ..nn.module import EpochStart, LossTerms, Networks
-from ..nn.variational import VariationalModule
 
 __all__ = ["VAE", "BetaVAE", "VAEModule"]
 
@@ -26,7 +26,7 @@ _LOG_2PI = math.log(2.0 * math.pi)
 _SMALLEST_VARIANCE = 1e-6
 
 
-class VAEModule(VariationalModule):
+class VAEModule(EvidenceModule):
     r"""Minus the evidence bound in nats, with a noise variance g^2 of its own.
 
     .. math::
@@ -36,7 +36,7 @@ class VAEModule(VariationalModule):
     Parameters
     ----------
     networks
-        As for `VariationalModule`.
+        As for `EvidenceModule`.
     noise_model : {"profiled", "learned", "fixed"}
         Where g^2 comes from: it is the batch's mean squared error, at which the loss
         is least; or a parameter; or its start.
@@ -103,10 +103,12 @@ class VAE(BaseAutoencoder, output_components="all"):
         Bernoulli likelihood.
     noise_variance : float, default=1.0
         g^2, > 0: of the fixed noise, or at the start of the learned one.
+    %(count_by)s
     %(shared_parameters)s
 
     Attributes
     ----------
+    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also
@@ -141,6 +143,7 @@ class VAE(BaseAutoencoder, output_components="all"):
     _module_class = VAEModule
 
     _: KW_ONLY
+    count_by: Literal["relevance", "evidence"] = "relevance"
     noise: Literal["profiled", "learned", "fixed"] = "profiled"
     noise_variance: Positive = 1.0
 
@@ -148,10 +151,11 @@ class VAE(BaseAutoencoder, output_components="all"):
         return {
             "noise_model": self.noise,
             "initial_noise_variance": self.noise_variance,
+            "count_by": self.count_by,
         }
 
 
-class BetaVAEModule(VariationalModule):
+class BetaVAEModule(EvidenceModule):
     r"""A weighted KL, or one that is held at a capacity that grows with training.
 
     .. math::
@@ -161,7 +165,7 @@ class BetaVAEModule(VariationalModule):
     Parameters
     ----------
     networks, beta
-        As for `VariationalModule`.
+        As for `EvidenceModule`.
     capacity : float or None
         C_t at the end of its rise, in nats.
     capacity_rise : float
@@ -223,10 +227,12 @@ class BetaVAE(BaseAutoencoder, output_components="all"):
     capacity_rise : float, default=0.5
         Share of `max_iter` over which the capacity rises, in (0, 1]. A call of
         `partial_fit` is an epoch.
+    %(count_by)s
     %(shared_parameters)s
 
     Attributes
     ----------
+    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also
@@ -262,6 +268,7 @@ class BetaVAE(BaseAutoencoder, output_components="all"):
 
     beta: NonNegative = 0.2
     _: KW_ONLY
+    count_by: Literal["relevance", "evidence"] = "relevance"
     capacity: NonNegative | None = None
     capacity_rise: Share = 0.5
 

@@ -256,6 +256,11 @@ class EvidenceModule(VariationalModule):
         self.principal = PrincipalBasis.of(start.rows, most, start.seen)
         self.curves = WidthCurves.of(self.principal, start.unseen)
 
+    def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
+        """Put back the last model that held, if training ended in a trial."""
+        if isinstance(self.search, Elimination):
+            self.search.settle(self)
+
     def forget_rows(self) -> None:
         self.seen = self.unseen = self.principal = self.curves = None
         self.recent = []

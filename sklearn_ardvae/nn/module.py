@@ -289,6 +289,10 @@ class AutoencoderModule(nn.Module):
         """Return the deterministic codes, shape (n_rows, n_components)."""
         return self.encoder(x)
 
+    def code_mean(self, x: Tensor) -> Tensor:
+        """Return the mean of q(z|x), or the code where there is no q."""
+        return self.encode(x)
+
     def code_std(self, x: Tensor) -> Tensor:
         """Return the deviation of q(z|x) around `encode`, 0 where there is no q."""
         return torch.zeros_like(self.encode(x))

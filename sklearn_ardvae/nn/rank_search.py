@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector
+
+from .trials import Shelf
 
 __all__ = ["RankSearch"]
 
@@ -43,7 +44,6 @@ class RankSearch(nn.Module):
     failed: Tensor
     failed_from: Tensor
     is_over: Tensor
-    held_weights: Tensor | None
 
     def __init__(
         self, tolerance: float, patience: int = 10, progress: float = 0.01
@@ -60,8 +60,7 @@ class RankSearch(nn.Module):
             "is_over": 0.0,
         }.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
-        # One after the other; None unless a trial goes on.
-        self.register_buffer("held_weights", None)
+        self.shelf = Shelf()
 
     @torch.no_grad()
     def advance(self, rank: int, error: float, weights: Sequence[Tensor]) -> int:
@@ -72,33 +71,25 @@ class RankSearch(nn.Module):
         """
         following = self.next_rank(rank, error)
         if following < rank:
-            self.held_weights = parameters_to_vector(weights).detach().clone()
+            self.shelf.keep("held", weights)
         elif following > rank:
             self._put_back(weights)
         if self.is_over:
-            self.held_weights = None
+            self.shelf.drop("held")
         return following
 
     @torch.no_grad()
     def call_off(self, rank: int, weights: Sequence[Tensor]) -> int:
         """Return the last rank that held, if a trial goes on, and put it back."""
-        if self.held_weights is None or self.held <= rank:
+        if "held" not in self.shelf or self.held <= rank:
             return rank
         self._put_back(weights)
         return int(self.held)
 
     def _put_back(self, weights: Sequence[Tensor]) -> None:
-        if self.held_weights is not None:
-            parts = self.held_weights.split([weight.numel() for weight in weights])
-            for weight, held in zip(weights, parts, strict=True):
-                weight.copy_(held.view_as(weight))
-            self.held_weights = None
-
-    def make_room(self, weights: Sequence[Tensor] | None) -> None:
-        """Hold weights of the sizes of those that are going to be loaded, or none."""
-        self.held_weights = None
-        if weights is not None:
-            self.held_weights = parameters_to_vector(weights).detach()
+        if "held" in self.shelf:
+            self.shelf.put_back("held", weights)
+            self.shelf.drop("held")
 
     def next_rank(self, rank: int, error: float) -> int:
         """Return the rank of the next epoch, given the error of one at `rank`."""

@@ -47,6 +47,8 @@ OUTPUT = Path(__file__).parent / "output"
 # Where columns depend on each other exactly, the density of a PCA that leaves nothing
 # over has no bound: none may claim to know a standardised feature finer than to 0.001.
 NOISE_FLOOR = 1e-6
+# Of the squared error of a standardised feature, in float32.
+ROUNDING = 1e-9
 
 
 # --- one fit --------------------------------------------------------------------------
@@ -80,7 +82,7 @@ def judge_table(fit: dict) -> dict:
     score = model.score(test)
     ppca = best_ppca(train, test)
     pca = PCA(min(found, *train.shape)).fit(train.astype(float))
-    restored = pca.inverse_transform(pca.transform(test))
+    restored = pca.inverse_transform(pca.transform(test)) if found else pca.mean_
     result |= {
         "n_rows": len(x),
         "d": d,
@@ -215,7 +217,7 @@ def table_lines(_: str) -> Lines:
         (
             "test MSE <= PCA of equal width",
             "90 %",
-            share(lambda r: r["mse"] <= r["mse_pca"] * (1 + 1e-6)),
+            share(lambda r: r["mse"] <= r["mse_pca"] * (1 + 1e-6) + ROUNDING),
         ),
         ("count <= features", "100 %", share(lambda r: r["found"] <= r["d"])),
         (

@@ -32,8 +32,6 @@ from ..nn.elimination import Elimination
 from ..nn.evidence import EvidenceModule
 from ..nn.module import EpochStart, FitStart, HeldOut, Networks
 from ..nn.posteriors import GaussianPosterior
-from ..nn.principal import preferred_width
-from ..randomness import Stream, derived_generator
 
 __all__ = ["ARDVAE"]
 
@@ -75,7 +73,6 @@ class ARDVAEModule(EvidenceModule):
     beta: float | None
     prior: str
     held_out: HeldOut
-    width: int
 
     def __init__(self, networks: Networks, **settings: Any) -> None:
         super().__init__(networks, **settings)
@@ -97,12 +94,12 @@ class ARDVAEModule(EvidenceModule):
         if not self.finds_noise:
             return super().make_search()
         eliminates = self.count_by == "evidence"
-        return Course(self.n_features, self.width, eliminates)
+        return Course(self.n_features, eliminates)
 
     def begin(self, start: FitStart) -> None:
         super().begin(start)
         if self.finds_noise:
-            self.search.start(self, start.n_epochs)
+            self.search.start(self, start)
 
     def posterior(self, x: Tensor) -> GaussianPosterior:
         """Return q(z|x); where the noise is estimated, hardly wider than the prior.
@@ -398,14 +395,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
             "beta": None if self._finds_noise else of_bernoulli,
             "count_by": "evidence" if by_evidence else "relevance",
             "held_out": self._held_out(),
-            "width": self._n_axes,
         }
-
-    def _count_axes(self, x: Tensor, *, streaming: bool) -> int:
-        most = super()._count_axes(x, streaming=streaming)
-        if streaming or self._architecture() != "linear_mlp" or not self._finds_noise:
-            return most
-        return preferred_width(x, most, derived_generator(self._seed, Stream.FOLDS))
 
     def _held_out(self) -> HeldOut:
         drawn = {"every": self.prior_update_every, "parameter": "prior_samples"}

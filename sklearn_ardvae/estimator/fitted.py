@@ -231,7 +231,7 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _code_posterior(self, x: Tensor) -> CodePosterior:
         columns = torch.as_tensor(self._columns_out, device=x.device)
-        mean = in_batches(self._module, lambda m, x: m.code_mean(x)[:, columns], x)
+        mean = in_batches(self._module, lambda m, x: m.posterior_mean(x)[:, columns], x)
         std = in_batches(self._module, lambda m, x: m.code_std(x)[:, columns], x)
         return CodePosterior(_host(mean), _host(std))
 

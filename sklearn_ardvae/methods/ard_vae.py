@@ -113,7 +113,7 @@ class ARDVAEModule(EvidenceModule):
         widest = self.prior_variance.log() + _WIDER_THAN_PRIOR
         return GaussianPosterior(q.mean, torch.minimum(q.log_variance, widest))
 
-    def code_mean(self, x: Tensor) -> Tensor:
+    def posterior_mean(self, x: Tensor) -> Tensor:
         return self.posterior(x).mean
 
     def encode(self, x: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class ARDVAEModule(EvidenceModule):
         reconstructed have no use for. With a linear decoder, stretched by the variance
         of the prior over that of the means, codes are those of least squares.
         """
-        mean = self.code_mean(x)
+        mean = self.posterior_mean(x)
         if not self.finds_noise:
             return mean
         return self.centre + (mean - self.centre) * self.stretch
@@ -417,7 +417,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     @property
     def beta_(self) -> float:
         if self._module.finds_noise:
-            return 2.0 * self._module.noise.item()
+            return 2.0 * self.noise_variance_
         return float(self._module.beta)
 
     @property

@@ -16,7 +16,6 @@ from .elimination import AXIS_PRICE, Elimination
 from .module import FitStart, Networks
 from .posteriors import GaussianPosterior
 from .principal import PrincipalBasis, WidthCurves
-from .units import Units
 from .variational import VariationalModule
 
 __all__ = ["AxisWorth", "EvidenceModule"]
@@ -142,18 +141,6 @@ class EvidenceModule(VariationalModule):
         named = (*self.named_parameters(), *self.named_buffers())
         return [tensor for name, tensor in named if not name.startswith("search.")]
 
-    # --- units ------------------------------------------------------------------------
-
-    def standardise(self, units: Units) -> None:
-        super().standardise(units)
-        if self.search is not None and self.is_scale_free:
-            self.noise /= units.scale**2
-
-    def adopt(self, units: Units) -> None:
-        super().adopt(units)
-        if self.search is not None and self.is_scale_free:
-            self.noise *= units.scale**2
-
     # --- what axes are worth ----------------------------------------------------------
 
     @torch.no_grad()
@@ -239,7 +226,7 @@ class EvidenceModule(VariationalModule):
         """Return how many axes explain more than a share of the output."""
         return int(count_active(self.relevance(rows), share))
 
-    # --- training -----------------------------------------------------------------------
+    # --- training -----------------------------------------------------------------
 
     @property
     def watches_unseen(self) -> bool:

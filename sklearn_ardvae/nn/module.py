@@ -289,7 +289,7 @@ class AutoencoderModule(nn.Module):
         """Return the deterministic codes, shape (n_rows, n_components)."""
         return self.encoder(x)
 
-    def code_mean(self, x: Tensor) -> Tensor:
+    def posterior_mean(self, x: Tensor) -> Tensor:
         """Return the mean of q(z|x), or the code where there is no q."""
         return self.encode(x)
 

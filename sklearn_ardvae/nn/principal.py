@@ -1,8 +1,9 @@
 r"""Probabilistic PCA in closed form: the start of a fit, and what it is measured by.
 
 Rows are :math:`x = m + W z + \epsilon` with :math:`z \sim N(0, I)` and noise of
-variance :math:`\sigma^2`. With the eigenvalues :math:`\lambda_1 \ge \lambda_2 \ge \dots` of the
-covariance and their eigenvectors u, k axes have their largest likelihood at
+variance :math:`\sigma^2`. With the eigenvalues :math:`\lambda_1 \ge \lambda_2 \ge
+\dots` of the covariance and their eigenvectors u, k axes have their largest likelihood
+at
 
 .. math:: \sigma^2 = \frac{1}{D - k} \sum_{l > k} \lambda_l, \qquad
     w_l = \sqrt{\lambda_l - \sigma^2} \, u_l
@@ -95,7 +96,7 @@ class PrincipalBasis:
 
     @property
     def smallest_noise(self) -> float:
-        """The least noise variance, > 0, that rows of such variance are said to have."""
+        """The least noise variance, > 0, that such rows are said to have."""
         return max(SMALLEST_NOISE * self.feature_variance, _TINY)
 
     def squares(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,7 +152,7 @@ def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
     """Return the number of principal axes by which unseen rows are explained best.
 
     Five-fold cross-validation of the log density. None at all, unless the best number
-    is better than that by three standard errors.
+    is better than that by three standard errors, or if there are fewer than ten rows.
 
     Parameters
     ----------
@@ -162,8 +163,10 @@ def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
         Deals the rows to the folds.
     """
     n_rows, n_features = x.shape
+    if n_rows < 2 * _FOLDS:
+        return 0
     order = torch.randperm(n_rows, generator=generator, device=generator.device)
-    folds = order.to(x.device).chunk(min(_FOLDS, n_rows))
+    folds = order.to(x.device).chunk(_FOLDS)
     n_axes = max(0, min(most, n_features - 1, n_rows - len(folds[0]) - 1))
     one_will_do = n_rows * n_features**2 > _CHEAP
     densities = []

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _BLOCK = 4096
+_LARGEST = 1e18
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,19 @@ class Units:
 
     @classmethod
     def of(cls, x: Tensor) -> Units:
-        """Measure rows x in float64, block by block."""
+        """Measure rows x in float64, block by block.
+
+        Raises
+        ------
+        ValueError
+            If squares of them do not fit into float32.
+        """
+        largest = max(rows.abs().max().item() for rows in x.split(_BLOCK))
+        if largest > _LARGEST:
+            raise ValueError(
+                f"Input X contains a value too large for dtype('float32') when it is "
+                f"squared: {largest:.3g}. Divide X by a constant."
+            )
         first = x[:1].cpu().double().squeeze(0)
         total = torch.zeros_like(first)
         for rows in x.split(_BLOCK):

@@ -292,7 +292,7 @@ class Course(Remembering):
         p.since_cut = 0.0 if gained else p.since_cut + 1
         if p.since_cut >= _CUT_AFTER:
             p.since_cut, p.rate = 0.0, p.rate / 2
-        goal = p.plain_evidence + self._lead(model.n_features, p.plain_axes)
+        goal = self._goal(model)
         if p.since_gain < _STOP_AFTER and not self._is_hopeless(evidence, recent, goal):
             return
         if p.best > goal:
@@ -301,10 +301,25 @@ class Course(Remembering):
             self.shelf.put_back("plain", model.state())
             self._enter(Stage.OVER)
 
-    def _lead(self, n_features: int, n_axes: float) -> float:
-        """Return the nats a row by which PCA's axes must lead `n_axes` of them."""
-        price = _AXIS_PRICE * max(0.0, self.progress.width - n_axes)
-        return min(price, _FEATURE_PRICE * n_features)
+    def _goal(self, model: EvidenceModule) -> float:
+        """Return what a fit from PCA has to come to, to be better than the plain one."""
+        p = self.progress
+        if p.plain_evidence == -math.inf:
+            return -math.inf
+        return p.plain_evidence + self._lead(model, p.plain_axes, p.plain_evidence)
+
+    def _lead(self, model: EvidenceModule, n_axes: float, evidence: float) -> float:
+        """Return the nats a row by which PCA's axes must lead `n_axes` of networks.
+
+        No more than what these gain on as many of PCA's: fewer axes are preferred
+        where they explain what linear ones cannot.
+        """
+        p = self.progress
+        price = _AXIS_PRICE * max(0.0, p.width - n_axes)
+        densities = model.curves.densities.mean(0)
+        of_pca = densities[min(int(n_axes), len(densities) - 1)].item()
+        gained = max(0.0, evidence - of_pca)
+        return min(price, _FEATURE_PRICE * model.n_features, gained)
 
     def _is_hopeless(self, evidence: float, recent: list[float], goal: float) -> bool:
         p = self.progress
@@ -326,9 +341,7 @@ class Course(Remembering):
         if p.stage in (Stage.TRIALS, Stage.LINEAR_TRIALS):
             self.elimination.settle(model)
         elif p.stage == Stage.LINEAR:
-            leads = p.best > p.plain_evidence + self._lead(
-                model.n_features, p.plain_axes
-            )
+            leads = p.best > self._goal(model)
             self.shelf.put_back("best" if leads else "plain", model.state())
         elif p.stage == Stage.FREE and "best" in self.shelf:
             self.shelf.put_back("best", model.state())
@@ -338,12 +351,12 @@ class Course(Remembering):
         self._enter(Stage.OVER)
 
     def _compare_with_linear(self, model: EvidenceModule, x: Tensor) -> None:
-        gain, found = model.profile_noise(model.unseen), model.n_kept()
+        gain = model.profile_noise(model.unseen)
+        lead = self._lead(model, model.n_kept(), gain.mean().item())
         self.shelf.keep("found", model.state())
         self.shelf.put_back("linear", model.state())
         gain -= model.profile_noise(model.unseen)
         error = gain.std() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        lead = self._lead(model.n_features, found)
         self.is_linear = bool(gain.mean() + lead <= _SIGNIFICANT * error)
         if self.is_linear:
             self._become_linear(model, PrincipalBasis.of(x, int(self.progress.width)))

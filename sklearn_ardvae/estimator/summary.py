@@ -157,7 +157,10 @@ class Summary:
 
     def _of_trust(self) -> str:
         if self.comparison is None:
-            return "Nothing compares this fit with PCA, or halves of the data."
+            return (
+                "Nothing compares this fit with PCA, or one half of the data with the "
+                "other."
+            )
         if self.doubts:
             return f"No. {' '.join(self.doubts)}"
         if not self.axes:

@@ -72,6 +72,8 @@ class Summary:
     beta_is_estimated : bool
     comparison : Verdict or None
         Numbers of rows, and how the fit compares with PCA; None if nothing told.
+    compares_unseen : bool
+        Whether the rows that it was compared by were kept from the steps.
     """
 
     estimator: str
@@ -83,6 +85,7 @@ class Summary:
     beta: float | None
     beta_is_estimated: bool
     comparison: Verdict | None
+    compares_unseen: bool = True
 
     @property
     def doubts(self) -> list[str]:
@@ -118,10 +121,10 @@ class Summary:
     def _of_data(self) -> str:
         if self.comparison is None:
             return f"{self.n_features} features"
-        return (
-            f"{self.comparison.n_samples} rows of {self.n_features} features, "
-            f"{self.comparison.n_unseen} rows kept to compare"
-        )
+        kept = f"{self.comparison.n_unseen} rows kept to compare"
+        if not self.compares_unseen:
+            kept = "none kept: figures are of rows that were trained on"
+        return f"{self.comparison.n_samples} rows of {self.n_features} features, {kept}"
 
     def _of_noise(self) -> str:
         variance, deviation = self.noise_variance, self.noise_variance**0.5
@@ -144,10 +147,11 @@ class Summary:
                 ("model", self._of_linear()),
             ]
         pca = f"{found.pca_evidence:.2f} ({found.pca_width} axes)"
+        order = "better" if found.evidence > found.pca_evidence else "no better"
         return [
             ("evidence", f"{own}; of probabilistic PCA {pca}"),
             ("squared error", error),
-            ("model", "networks: they explain the rows better than PCA does"),
+            ("model", f"networks, which explain the rows {order} than PCA does"),
         ]
 
     def _of_linear(self) -> str:
@@ -240,18 +244,22 @@ class SummaryMixin(FittedAutoencoderMixin):
         ...
         """
         check_is_fitted(self)
-        beta = getattr(self, "beta_", getattr(self, "beta", None))
+        # Parameters may have been set since.
+        settings = self._built_from
+        beta = getattr(self, "beta_", settings.get("beta"))
+        is_gaussian = settings["likelihood"] == "gaussian"
         verdict = self.__dict__.get("_verdict")
         return Summary(
             estimator=type(self).__name__,
             n_features=self.n_features_in_,
             n_components=len(self.relevance_),
             axes=tuple(self._axis_summary(axis) for axis in self.active_components_),
-            likelihood=self.likelihood,
+            likelihood=settings["likelihood"],
             noise_variance=self.noise_variance_,
             beta=float(beta) if isinstance(beta, Real) else None,
-            beta_is_estimated=getattr(self, "_finds_noise", False),
+            beta_is_estimated=settings.get("beta") == "auto" and is_gaussian,
             comparison=Verdict.of_dict(verdict) if verdict else None,
+            compares_unseen=settings["validation_fraction"] != 0,
         )
 
     def _axis_summary(self, axis: int) -> AxisSummary:

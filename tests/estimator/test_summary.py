@@ -71,7 +71,8 @@ class TestText:
             "  evidence          -11.00 +- 0.25 nats a row; of probabilistic PCA -12.50"
             " (4 axes)\n"
             "  squared error     0.125 a feature; of PCA of as many axes 0.25\n"
-            "  model             networks: they explain the rows better than PCA does\n"
+            "  model             networks, which explain the rows better than PCA "
+            "does\n"
             "  trust the count?  Nothing speaks against it: PCA of as many axes "
             "reconstructs no\n"
             "                    better, and halves of the rows agree."
@@ -81,6 +82,7 @@ class TestText:
         ("changed", "said"),
         [
             ({"is_linear": True}, "PCA itself"),
+            ({"pca_evidence": -10.0}, "networks, which explain the rows no better"),
             ({"error": 0.3}, "PCA of 2 components reconstructs unseen rows better"),
             ({"counts_of_halves": (2, 9)}, "2 axes, the other for 9"),
             ({"n_samples": 30}, "30 rows are too few"),
@@ -126,6 +128,11 @@ class TestText:
         share = f"{n_more / n_axes:.1%} of the relevance"
         assert more == ([["and", str(n_more), "more", share]] if n_more else [])
 
+    def test_rows_that_were_trained_on_are_not_said_to_be_kept(self):
+        text = " ".join(str(Summary(**DEFAULTS, compares_unseen=False)).split())
+        assert "none kept: figures are of rows that were trained on" in text
+        assert "100 rows kept" not in text
+
     def test_lines_are_no_longer_than_a_terminal(self):
         text = str(summary_of(error=0.3, counts_of_halves=(2, 9), n_samples=30))
         assert max(map(len, text.splitlines())) <= 88
@@ -159,6 +166,19 @@ class TestFit:
     def test_a_beta_that_is_given_is_not_called_an_estimate(self, low_rank):
         model = fast(ARDVAE, beta=0.125).fit(low_rank)
         assert "  beta              0.125\n" in str(model.summary())
+
+    @pytest.mark.parametrize(
+        "settings", [{}, {"validation_fraction": 0.0}, {"likelihood": "bernoulli"}]
+    )
+    def test_settings_are_those_of_the_fit(self, low_rank, settings):
+        x = (low_rank > 0).astype(float) if "likelihood" in settings else low_rank
+        model = fast(ARDVAE, **settings).fit(x)
+        summary = model.summary()
+        assert summary.likelihood == settings.get("likelihood", "gaussian")
+        assert summary.beta_is_estimated is ("likelihood" not in settings)
+        assert summary.compares_unseen is ("validation_fraction" not in settings)
+        model.set_params(likelihood="gaussian", validation_fraction=0.5, beta=0.7)
+        assert str(model.summary()) == str(summary)
 
     @pytest.mark.parametrize("cls", CLASSES, ids=IDS)
     def test_every_estimator_has_one(self, cls, low_rank):

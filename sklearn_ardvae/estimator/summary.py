@@ -147,12 +147,18 @@ class Summary:
                 ("model", self._of_linear()),
             ]
         pca = f"{found.pca_evidence:.2f} ({found.pca_width} axes)"
-        order = "better" if found.evidence > found.pca_evidence else "no better"
         return [
             ("evidence", f"{own}; of probabilistic PCA {pca}"),
             ("squared error", error),
-            ("model", f"networks, which explain the rows {order} than PCA does"),
+            ("model", f"networks: {self._of_networks(found)}"),
         ]
+
+    @staticmethod
+    def _of_networks(found: Verdict) -> str:
+        if found.evidence > found.pca_evidence:
+            return "they explain the rows better than PCA does"
+        more = ", by more axes" if found.pca_width > found.n_active else ""
+        return f"PCA explains the rows no worse{more}"
 
     def _of_linear(self) -> str:
         if not self.axes:

@@ -71,8 +71,7 @@ class TestText:
             "  evidence          -11.00 +- 0.25 nats a row; of probabilistic PCA -12.50"
             " (4 axes)\n"
             "  squared error     0.125 a feature; of PCA of as many axes 0.25\n"
-            "  model             networks, which explain the rows better than PCA "
-            "does\n"
+            "  model             networks: they explain the rows better than PCA does\n"
             "  trust the count?  Nothing speaks against it: PCA of as many axes "
             "reconstructs no\n"
             "                    better, and halves of the rows agree."
@@ -82,7 +81,8 @@ class TestText:
         ("changed", "said"),
         [
             ({"is_linear": True}, "PCA itself"),
-            ({"pca_evidence": -10.0}, "networks, which explain the rows no better"),
+            ({"pca_evidence": -10.0}, "PCA explains the rows no worse, by more axes"),
+            ({"pca_evidence": -10.0, "pca_width": 2}, "no worse trust the count?"),
             ({"error": 0.3}, "PCA of 2 components reconstructs unseen rows better"),
             ({"counts_of_halves": (2, 9)}, "2 axes, the other for 9"),
             ({"n_samples": 30}, "30 rows are too few"),

@@ -15,32 +15,23 @@ _COLUMNS = 10
 
 
 def print_report(
-    model: BaseAutoencoder,
-    X: np.ndarray,
-    seconds: float,
-    train: np.ndarray | None = None,
+    model: BaseAutoencoder, X: np.ndarray, seconds: float, train: np.ndarray
 ) -> None:
-    """Print what a person wants to know; X are images that were not trained on.
-
-    With the images that were, also how far PCA comes with as many axes.
-    """
-    active = model.active_components_
-    shares = " ".join(f"{share:.1%}" for share in model.relevance_ratio_[active])
+    """Print what a person wants to know; X are images that were not trained on."""
     error = np.square(model.reconstruct(X) - X).mean()
     print(
-        f"  active axes           {len(active)} of {len(model.relevance_)}\n"
-        f"  shares of relevance   {shares}\n"
+        f"{model.summary()}\n"
+        "On images not seen:\n"
         f"  reconstruction error  {error:.4f} a pixel, of a variance of "
-        f"{X.var(axis=0).mean():.4f} (images not seen)\n"
-        f"{_pca_line(train, X, len(active))}"
+        f"{X.var(axis=0).mean():.4f}\n"
+        f"{_pca_line(train, X, model.n_active_components_)}"
         f"  evidence              {model.score(X):.1f} nats an image\n"
-        f"  seconds               {seconds:.1f} ({model.n_iter_} epochs, on "
-        f"{model.device_})\n"
+        f"{seconds:.1f} seconds ({model.n_iter_} epochs, on {model.device_})\n"
     )
 
 
-def _pca_line(train: np.ndarray | None, X: np.ndarray, width: int) -> str:
-    if train is None or width == 0:
+def _pca_line(train: np.ndarray, X: np.ndarray, width: int) -> str:
+    if width == 0:
         return ""
     pca = PCA(width).fit(train)
     error = np.square(pca.inverse_transform(pca.transform(X)) - X).mean()
@@ -71,12 +62,13 @@ def draw_report(
 
 
 def _draw_relevance(axes: Axes, model: BaseAutoencoder) -> None:
-    order = np.argsort(model.relevance_ratio_)[::-1]
     n_active = model.n_active_components_
-    colours = ["C0" if i < n_active else "lightgray" for i in range(len(order))]
-    axes.bar(np.arange(1, len(order) + 1), model.relevance_ratio_[order], color=colours)
+    ratios = np.sort(model.relevance_ratio_)[::-1]
+    shown = ratios[: max(n_active + 4, 16)]
+    colours = ["C0" if i < n_active else "lightgray" for i in range(len(shown))]
+    axes.bar(np.arange(1, len(shown) + 1), shown, color=colours)
     axes.set(
-        title=f"{n_active} of {len(order)} axes are active",
+        title=f"{n_active} of {len(ratios)} axes are active",
         xlabel="latent axis, most relevant first",
         ylabel="share of relevance",
     )

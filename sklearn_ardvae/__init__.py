@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from .estimator.base import all_estimators
 from .estimator.fitted import CodePosterior
+from .estimator.summary import Summary
+from .estimator.verdict import CountWarning
 from .methods.aae import AAE
 from .methods.ard_vae import ARDVAE
 from .methods.autoencoder import Autoencoder, ContractiveAE, SparseAE
@@ -41,6 +43,7 @@ __all__ = [
     "BetaVAE",
     "CodePosterior",
     "ContractiveAE",
+    "CountWarning",
     "FactorVAE",
     "FlowVAE",
     "LoRAE",
@@ -48,6 +51,7 @@ __all__ = [
     "Relevance",
     "SecondStageVAE",
     "SparseAE",
+    "Summary",
     "TwoStageVAE",
     "all_estimators",
     "decoder_relevance",

@@ -32,6 +32,7 @@ from ..training.net import AutoencoderNet
 from .onnx import OnnxMixin
 from .parameters import AutoencoderParameters
 from .persistence import PersistenceMixin, defined_classes
+from .summary import SummaryMixin
 from .validation import (
     as_tensor,
     batch_size_named,
@@ -49,6 +50,7 @@ Model = TypeVar("Model", bound="BaseAutoencoder")
 
 class BaseAutoencoder(
     CallbackSupportMixin,
+    SummaryMixin,
     OnnxMixin,
     PersistenceMixin,
     AutoencoderParameters,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .._sklearn_compat import CallbackSupportMixin, with_callbacks
 from .._warnings import warn
+from ..nn.evidence import EvidenceModule
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
@@ -40,7 +41,7 @@ from .validation import (
     validate_rows,
     warn_of_scale,
 )
-from .verdict import CountWarning, Verdict, axis_evidence, judged
+from .verdict import CountWarning, Verdict, judged
 
 __all__ = ["BaseAutoencoder", "all_estimators"]
 
@@ -278,14 +279,24 @@ class BaseAutoencoder(
         return units_of(self._module) if resume else Units.of(x)
 
     def _warn_of_collapse(self) -> None:
-        if self.n_active_components_ == 0:
-            warn(
-                f"{type(self).__name__} has no active component: the decoder ignores "
-                "its codes. X has too little variance for the weight of the prior or "
-                "penalty; decrease that weight, or put a StandardScaler in front. With "
-                "min_output_components=1 transform returns a column all the same.",
-                ConvergenceWarning,
+        if self.n_active_components_:
+            return
+        if "_verdict" in self.__dict__:
+            reason = (
+                "no axis is worth its price to rows that training does not see: to the "
+                "model, X is noise."
             )
+        else:
+            reason = (
+                "the decoder ignores its codes. X has too little variance for the "
+                "weight of the prior or penalty; decrease that weight, or put a "
+                "StandardScaler in front."
+            )
+        warn(
+            f"{type(self).__name__} has no active component: {reason} With "
+            "min_output_components=1 transform returns a column all the same.",
+            ConvergenceWarning,
+        )
 
     def _make_net(
         self,
@@ -376,17 +387,17 @@ class BaseAutoencoder(
         self, module: AutoencoderModule, x: Tensor, active: NDArray
     ) -> dict[str, Any]:
         """Return what is known of the worth of axes, where a fit weighed them."""
-        if not module.watches_unseen or module.unseen is None:
+        names = ("axis_evidence_", "axis_evidence_std_", "_verdict")
+        if not isinstance(module, EvidenceModule) or module.worth is None:
+            for name in names:  # of an earlier fit
+                self.__dict__.pop(name, None)
             return {}
         generator = derived_generator(self._seed, Stream.FOLDS)
-        with environment(module, len(module.unseen)), torch.no_grad():
-            worth, error = axis_evidence(module)
-            verdict = judged(module, x, active, generator)
-        return {
-            "axis_evidence_": worth,
-            "axis_evidence_std_": error,
-            "_verdict": verdict.as_dict(),
-        }
+        worth = (module.worth.worth, module.worth.error)
+        verdict = judged(module, x, active, generator).as_dict()
+        return dict(
+            zip(names, (*(t.cpu().numpy() for t in worth), verdict), strict=True)
+        )
 
     def _relevance(
         self, module: AutoencoderModule, x: Tensor, codes: CodeMoments

@@ -141,9 +141,10 @@ count_by : {"relevance", "evidence"}, default="relevance"
     What decides how many components are active. ``"relevance"``: the fewest whose
     relevances exceed 99 % of the total. ``"evidence"``: once the loss has converged,
     axes go, the least relevant first, as long as the evidence of the validation rows
-    falls by less than a hundredth of a nat a feature for each; `axis_evidence_` says
-    what the others are worth. It takes trials of 40 epochs each, within `max_iter`,
-    and needs `early_stopping`.
+    falls by less than a hundredth of a nat a feature for each. The
+    attributes `axis_evidence_` and `axis_evidence_std_` then say what an axis is worth
+    in nats a row, as `ARDVAE` has them. It takes trials of 40 epochs each, within
+    `max_iter`, and needs `early_stopping`.
 """
 
 _EVIDENCE_ATTRIBUTES = """
@@ -166,26 +167,6 @@ both are means over the batch.""",
     "shared_parameters": _AUTOENCODER_PARAMETERS + _TRAINING_PARAMETERS.lstrip(),
     "shared_attributes": _ATTRIBUTES,
 }
-
-_COUNT_BY = """
-count_by : {"relevance", "evidence"}, default="relevance"
-    What decides how many components are active. ``"relevance"``: the fewest whose
-    relevances exceed 99 % of the total. ``"evidence"``: once the loss has converged,
-    axes go, the least relevant first, as long as the evidence of the validation rows
-    falls by less than a hundredth of a nat a feature for each; `axis_evidence_` says
-    what the others are worth. It takes trials of 40 epochs each, within `max_iter`,
-    and needs `early_stopping`.
-"""
-
-_EVIDENCE_ATTRIBUTES = """
-axis_evidence_ : ndarray of shape (n_components,)
-    What the validation rows lose in evidence, in nats a row, if an axis is switched off
-    and all else stays; 0 for inactive ones. Where the decoder is curved, retraining
-    would win some of it back: the trials of the fit did that. Only with
-    ``count_by="evidence"``.
-axis_evidence_std_ : ndarray of shape (n_components,)
-    Its standard error.
-"""
 
 # What encoders put out, by the numbers for each component.
 _OUTPUTS = {

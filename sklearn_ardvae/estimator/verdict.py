@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
@@ -14,12 +14,14 @@ from torch import Tensor
 from ..nn.evidence import EvidenceModule
 from ..nn.principal import preferred_width
 
-__all__ = ["CountWarning", "Verdict", "axis_evidence", "judged"]
+__all__ = ["CountWarning", "Verdict", "judged"]
 
 # Relative excess of an error over PCA's that counts: less is rounding.
 _EXCESS = 1e-3
 # Counts of two halves disagree if they differ by more than both.
 _AXES, _SHARE = 2, 0.2
+# Share of the mean variance below which a feature is faint.
+_FAINT = 0.01
 # Fewer rows than these, or than so many for each axis, do not tell.
 _ROWS, _ROWS_PER_AXIS = 50, 5
 
@@ -49,6 +51,8 @@ class Verdict:
         Mean squared error of a feature, and that of PCA of equal width.
     counts_of_halves : (int, int)
         Axes that either half of the rows would want.
+    n_faint : int
+        Features of hardly any variance.
     """
 
     n_samples: int
@@ -62,6 +66,7 @@ class Verdict:
     error: float
     pca_error: float
     counts_of_halves: tuple[int, int]
+    n_faint: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers by name, as a file takes them."""
@@ -93,13 +98,13 @@ class Verdict:
                 f"{self.n_samples} rows are too few to tell {self.n_active} axes from "
                 f"noise: {max(_ROWS, _ROWS_PER_AXIS * self.n_active)} are the least."
             )
+        if self.is_linear and self.n_faint:
+            doubts.append(
+                f"{self.n_faint} features have less than a hundredth of the variance "
+                "of the others, but one noise variance serves all: leave them out "
+                "(VarianceThreshold), or put a StandardScaler in front."
+            )
         return doubts
-
-
-def axis_evidence(module: EvidenceModule) -> tuple[np.ndarray, np.ndarray]:
-    """Return what each axis is worth in nats a row, and the standard errors."""
-    worth = module.weigh_axes()
-    return worth.worth.cpu().numpy(), worth.error.cpu().numpy()
 
 
 def judged(
@@ -118,31 +123,34 @@ def judged(
     generator : torch.Generator
         Cuts the rows in halves.
     """
-    unseen, curves, count = module.unseen, module.curves, len(active)
-    worth = module.weigh_axes()
-    in_units = module.n_features * float(np.log(module.unit))
+    curves, worth, count = module.curves, module.worth, len(active)
+    n_unseen, squared_unit = len(module.unseen), module.unit**2
+    in_units = module.n_features * math.log(module.unit)
     of_widths = curves.densities.mean(0)
-    error = (module(unseen) - unseen).square().mean().item()
     if module.is_linear:
         order = torch.randperm(len(x), generator=generator).to(x.device)
+        price = module.price_of_an_axis
         halves = [
-            preferred_width(x[half], module.n_components, generator)
+            preferred_width(x[half], module.n_components, generator, price)
             for half in order.chunk(2)
         ]
     else:
-        price = module.price_of_an_axis
-        halves = [int((half > price).sum()) for half in worth.of_halves]
+        halves = [
+            int((half > module.price_of_an_axis).sum()) for half in worth.of_halves
+        ]
+    faint = x.var(0, correction=0) < _FAINT * module.feature_variance
     return Verdict(
         n_samples=len(x),
-        n_unseen=len(unseen),
+        n_unseen=n_unseen,
         n_active=count,
         is_linear=module.is_linear,
         evidence=worth.evidence - in_units,
         evidence_std=worth.evidence_error,
         pca_evidence=of_widths.max().item() - in_units,
         pca_width=int(of_widths.argmax()),
-        error=error * module.unit**2,
+        error=worth.squared_error * squared_unit,
         pca_error=curves.errors[min(count, len(curves.errors) - 1)].item()
-        * module.unit**2,
+        * squared_unit,
         counts_of_halves=(halves[0], halves[-1]),
+        n_faint=int(faint.sum()),
     )

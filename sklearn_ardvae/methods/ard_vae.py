@@ -6,6 +6,7 @@ Dimensions of Variational Autoencoders", arXiv 2501.10901.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import KW_ONLY
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -100,6 +101,16 @@ class ARDVAEModule(EvidenceModule):
         super().begin(start)
         if self.finds_noise:
             self.search.start(self, start)
+
+    def believe_prior(self, n_rows: int) -> None:
+        super().believe_prior(n_rows)
+        self.prior_shape.fill_(n_rows / 2)
+
+    def judge(self, rows: Tensor) -> Mapping[str, float]:
+        record = super().judge(rows)
+        if not self.finds_noise:
+            return record
+        return {**record, "beta": 2.0 * self.noise.item() * self.unit**2}
 
     def posterior(self, x: Tensor) -> GaussianPosterior:
         """Return q(z|x); where the noise is estimated, hardly wider than the prior.
@@ -330,7 +341,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     noise held up until the count is stable, and from probabilistic PCA; surplus axes
     go from both; the better one by evidence stays, or probabilistic PCA itself, fitted
     to all rows, unless the networks are better by three standard errors.
-    ``history_["evidence"]`` shows it. Codes are then stretched against the shrinkage
+    ``history_["evidence"]`` and ``history_["beta"]`` show it. Codes are then stretched against the shrinkage
     of posterior means, as far as it lowers the error of training rows; `code_posterior`
     has the means as they are. Also ours: the default network, learning rate and
     stopping rule (`benchmarks/first_answer.py`, `benchmarks/dimension_recovery.py`).

@@ -91,7 +91,6 @@ class DIPVAE(BaseAutoencoder, output_components="all"):
 
     Attributes
     ----------
-    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also

@@ -127,7 +127,6 @@ class FactorVAE(BaseAutoencoder, output_components="all"):
 
     Attributes
     ----------
-    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also

@@ -161,7 +161,6 @@ class BetaTCVAE(BaseAutoencoder, output_components="all"):
 
     Attributes
     ----------
-    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also

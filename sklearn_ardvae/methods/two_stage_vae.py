@@ -108,6 +108,7 @@ class TwoStageVAE(VAE, noise="learned"):
     second_stage_learning_rate : float or None, default=None
         Of Adam at the second stage's start, > 0; None for `learning_rate`. Paper: 1e-4
         for both, halved every 300 epochs.
+    %(count_by)s
     %(shared_parameters)s
 
     Attributes

@@ -108,7 +108,6 @@ class VAE(BaseAutoencoder, output_components="all"):
 
     Attributes
     ----------
-    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also
@@ -232,7 +231,6 @@ class BetaVAE(BaseAutoencoder, output_components="all"):
 
     Attributes
     ----------
-    %(evidence_attributes)s
     %(shared_attributes)s
 
     See Also

@@ -136,7 +136,9 @@ class Course(Remembering):
         if has_linear:
             generator = derived_generator(0, Stream.FOLDS)
             most = len(model.principal.axes)
-            p.width = preferred_width(start.rows, most, generator)
+            p.width = preferred_width(
+                start.rows, most, generator, model.price_of_an_axis
+            )
             self.shelf.keep("initial", model.state())
             self._become_linear(model, model.principal)
             p.linear_evidence = model.profile_noise(model.unseen).mean().item()
@@ -155,7 +157,7 @@ class Course(Remembering):
         networks = model.networks_beside_linear()
         width = int(self.progress.width)
         model.noise.fill_(start_at_principal_axes(*networks, principal, width))
-        model.prior_variance.fill_(1.0)
+        model.believe_prior(principal.n_rows)
         model.keep_axes(range(width))
 
     def _hold_noise(self, model: EvidenceModule) -> None:
@@ -346,11 +348,16 @@ class Course(Remembering):
         elif p.stage == Stage.FREE and "best" in self.shelf:
             self.shelf.put_back("best", model.state())
         if "linear" in self.shelf:
-            self._compare_with_linear(model, x)
+            self._compare_with_linear(model)
+        # Before the unseen rows are used, too.
+        model.worth = model.weigh_axes()
+        if self.is_linear:
+            self._become_linear(model, PrincipalBasis.of(x, int(p.width)))
         self.shelf.drop("best", "plain", "linear", "found")
         self._enter(Stage.OVER)
 
-    def _compare_with_linear(self, model: EvidenceModule, x: Tensor) -> None:
+    def _compare_with_linear(self, model: EvidenceModule) -> None:
+        """Put back probabilistic PCA, unless the networks are significantly better."""
         gain = model.profile_noise(model.unseen)
         lead = self._lead(model, model.n_kept(), gain.mean().item())
         self.shelf.keep("found", model.state())
@@ -358,7 +365,5 @@ class Course(Remembering):
         gain -= model.profile_noise(model.unseen)
         error = gain.std() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
         self.is_linear = bool(gain.mean() + lead <= _SIGNIFICANT * error)
-        if self.is_linear:
-            self._become_linear(model, PrincipalBasis.of(x, int(self.progress.width)))
-        else:
+        if not self.is_linear:
             self.shelf.put_back("found", model.state())

@@ -41,6 +41,8 @@ class AxisWorth:
         What the evidence loses without each axis, and the standard error of that.
     of_halves : Tensor of shape (2, n_components)
         The same in either half of the rows.
+    squared_error : float
+        Of a feature, reconstructed from the mean code.
     """
 
     evidence: float
@@ -48,9 +50,10 @@ class AxisWorth:
     worth: Tensor
     error: Tensor
     of_halves: Tensor
+    squared_error: float
 
     @classmethod
-    def of(cls, losses: Tensor, evidence: Tensor) -> AxisWorth:
+    def of(cls, losses: Tensor, evidence: Tensor, error: float) -> AxisWorth:
         """Sum up the losses of rows, shape (n_rows, n_components)."""
         n = max(1.0, len(evidence) - 1.0) ** 0.5
         halves = (losses[::2].mean(0), losses[1::2].mean(0))
@@ -60,6 +63,7 @@ class AxisWorth:
             losses.mean(0),
             losses.std(0, correction=0) / n,
             torch.stack(halves),
+            error,
         )
 
 
@@ -97,6 +101,8 @@ class EvidenceModule(VariationalModule):
         #: Rows that the steps see and rows that they do not, while a fit goes on.
         self.seen: Tensor | None = None
         self.unseen: Tensor | None = None
+        #: What the axes that were found are worth; None before the end of a fit.
+        self.worth: AxisWorth | None = None
         #: PCA of the rows that the steps see, and how well it explains the others.
         self.principal: PrincipalBasis | None = None
         self.curves: WidthCurves | None = None
@@ -131,6 +137,10 @@ class EvidenceModule(VariationalModule):
         # The posterior of an axis that is off is N(0, 1), at no price.
         self.prior_variance.copy_(torch.where(kept > 0.0, self.prior_variance, 1.0))
         self.kept.copy_(kept)
+
+    def believe_prior(self, n_rows: int) -> None:
+        """Take the prior of all axes for N(0, 1), as `n_rows` rows would show it."""
+        self.prior_variance.fill_(1.0)
 
     def n_kept(self) -> int:
         """Return how many axes are not switched off."""
@@ -189,8 +199,8 @@ class EvidenceModule(VariationalModule):
     @torch.no_grad()
     def weigh_axes(self) -> AxisWorth:
         """Return what each axis is worth, by the unseen rows without it."""
-        evidence, kept = self.profile_noise(self.unseen), self.kept.clone()
         noise, variance = self.noise.clone(), self.prior_variance.clone()
+        evidence, kept = self.profile_noise(self.unseen), self.kept.clone()
         losses = evidence.new_zeros(len(evidence), self.n_components)
         for axis in kept.nonzero().flatten().tolist():
             self.kept[axis] = 0.0
@@ -199,7 +209,8 @@ class EvidenceModule(VariationalModule):
             self.kept.copy_(kept)
             self.prior_variance.copy_(variance)
         self.noise.copy_(noise)
-        return AxisWorth.of(losses, evidence)
+        error = (self(self.unseen) - self.unseen).square().mean().item()
+        return AxisWorth.of(losses, evidence, error)
 
     @torch.no_grad()
     def relevance(self, rows: Tensor) -> Tensor:
@@ -212,6 +223,11 @@ class EvidenceModule(VariationalModule):
     def is_linear(self) -> bool:
         """Whether what was found is probabilistic PCA itself."""
         return getattr(self.search, "is_linear", False)
+
+    @property
+    def feature_variance(self) -> float:
+        """The mean variance of a feature in the rows that the steps see."""
+        return self.principal.feature_variance
 
     @property
     def price_of_an_axis(self) -> float:
@@ -245,11 +261,12 @@ class EvidenceModule(VariationalModule):
 
     def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Put back the last model that held, if training ended in a trial."""
-        if isinstance(self.search, Elimination):
+        if isinstance(self.search, Elimination) and not streaming:
             self.search.settle(self)
+            self.worth = self.weigh_axes()
 
     def forget_rows(self) -> None:
-        self.seen = self.unseen = self.principal = self.curves = None
+        self.seen = self.unseen = self.principal = self.curves = self.worth = None
         self.recent = []
 
     @property

@@ -48,12 +48,14 @@ class PrincipalBasis:
         Along the axes, divided by the number of rows.
     total : float
         Variance in all directions.
+    n_rows : int
     """
 
     mean: Tensor
     axes: Tensor
     variances: Tensor
     total: float
+    n_rows: int
 
     @classmethod
     def of(cls, x: Tensor, n_axes: int, index: Tensor | None = None) -> PrincipalBasis:
@@ -81,7 +83,7 @@ class PrincipalBasis:
             axes = vectors.flip(1)[:, :n_axes].T @ rows
             axes = axes / axes.norm(dim=1, keepdim=True).clamp_min(1e-30)
         values = values.flip(0).clamp_min(0.0)
-        return cls(mean, axes, values[:n_axes], values.sum().item())
+        return cls(mean, axes, values[:n_axes], values.sum().item(), n_rows)
 
     def noise(self, n_axes: int) -> float:
         """Return the noise variance beside the first `n_axes`."""
@@ -148,7 +150,9 @@ class WidthCurves:
         return cls(-0.5 * (constant + distances), outside.mean(0) / n_features)
 
 
-def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
+def preferred_width(
+    x: Tensor, most: int, generator: torch.Generator, price: float = 0.0
+) -> int:
     """Return the number of principal axes by which unseen rows are explained best.
 
     Five-fold cross-validation of the log density. None at all, unless the best number
@@ -161,6 +165,8 @@ def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
         No more axes than that, nor than a fold has rows or X features, less one.
     generator : torch.Generator
         Deals the rows to the folds.
+    price : float
+        Nats a row that an axis must be worth, >= 0.
     """
     n_rows, n_features = x.shape
     if n_rows < 2 * _FOLDS:
@@ -177,7 +183,10 @@ def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
         densities.append(WidthCurves.of(principal, x[unseen]).densities)
     gains = torch.cat(densities)
     gains = gains - gains[:, :1]
-    width = int(gains.mean(0).argmax())
+    means = gains.mean(0)
+    # What more axes add must be worth the price of each.
+    priced = means - price * torch.arange(len(means), dtype=means.dtype)
+    width = int(priced.argmax())
     gain = gains[:, width]
     error = gain.std().item() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
     return width if gain.mean().item() > _SIGNIFICANT * error else 0

@@ -561,6 +561,19 @@ class TestEvidenceOfAModel:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
+def test_the_noise_of_a_stream_is_a_mean_over_pieces():
+    model, pieces = module(), [rows(seed=seed) for seed in range(25)]
+    expected = 0.0
+    for n_before, piece in enumerate(pieces, start=1):
+        loss, _ = model.unseen_terms(piece)
+        found = loss.mean().item() / N_FEATURES
+        # Of those that are remembered, 20 at most, and this one.
+        memory = min(n_before - 1, 20)
+        expected = (memory * expected + found) / (memory + 1)
+        model.update_noise(piece, n_before)
+        assert model.noise.item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_plain_module_has_nothing_of_it():
     model = module(beta=0.1, count_by="relevance")
     assert not model.watches_unseen

@@ -92,9 +92,13 @@ class TestUnits:
             ),
         ],
     )
-    def test_extreme_units_do(self, scale):
+    def test_extreme_units_do_or_are_refused(self, scale):
         x = rows(scale=scale)
-        standard = Units.of(x).standardise(x)
+        try:
+            units = Units.of(x)
+        except ValueError:
+            return
+        standard = units.standardise(x)
         assert standard.isfinite().all()
         assert standard.var(0, correction=0).mean().item() == pytest.approx(1.0)
 

@@ -209,7 +209,7 @@ class TestLinearData:
         reason="The encoder is not told that the noise has become larger: what is left "
         "of the axes keeps posteriors that are too narrow, which costs some 0.7 nats "
         "for each of them. So the worth is 1.0 of 5.8 nats too high here, 2.3 standard "
-        "errors, and more where there are more axes.",
+        "errors, and 17.3 instead of 9.0 nats for the last of 20 axes of 30 features.",
     )
     def test_axes_are_worth_what_pca_loses_without_them(self, weighed):
         model, unseen, pca = weighed
@@ -448,8 +448,9 @@ class TestCurvedData:
         assert model.score(rows) > best_pca_score(x, rows) - 0.1
         assert model.transform(rows).shape == (2000, model.n_active_components_)
 
-    # In the first and second stage, in trials, and on the way from PCA.
-    @pytest.mark.parametrize("epoch", [1, 12, 34, 47, 58, 72])
+    # In the first and second stage, in trials, and on the way from PCA; 63 epochs are
+    # the fewest that all of them take.
+    @pytest.mark.parametrize("epoch", [1, 12, 34, 47, 62])
     def test_ctrl_c_leaves_a_usable_model(self, epoch):
         class PressCtrlC(Callback):
             def on_batch_end(self, net, **kwargs):
@@ -612,7 +613,7 @@ class TestOtherAnswers:
             count_by="evidence",
             n_iter_no_change=5,
             tol=0.1,
-            max_iter=60,
+            max_iter=45,
         ).fit(x)
         trials = model.module_.search.trials
         assert not trials.is_over  # or this shows nothing

@@ -91,10 +91,10 @@ class BaseAutoencoder(
     def _count_axes(self, x: Tensor, *, streaming: bool) -> int:
         """Return how many components x, standardised if it is to be, can have."""
         if not self._module_class.limits_axes or self.input_shape is not None:
-            return self.n_components
+            return int(self.n_components)
         n_features = x.shape[1]
         most = n_features if streaming else min(n_features, len(x) - 1)
-        return min(self.n_components, most)
+        return int(min(self.n_components, most))
 
     def _callbacks(self) -> list[tuple[str, Callback]]:
         """Return what a method adds to the engine in `fit`."""
@@ -392,12 +392,14 @@ class BaseAutoencoder(
             for name in names:  # of an earlier fit
                 self.__dict__.pop(name, None)
             return {}
-        generator = derived_generator(self._seed, Stream.FOLDS)
-        worth = (module.worth.worth, module.worth.error)
-        verdict = judged(module, x, active, generator).as_dict()
-        return dict(
-            zip(names, (*(t.cpu().numpy() for t in worth), verdict), strict=True)
-        )
+        state = {
+            "axis_evidence_": module.worth.worth.cpu().numpy(),
+            "axis_evidence_std_": module.worth.error.cpu().numpy(),
+        }
+        if not module.likelihood.logits:  # whose evidence no PCA has
+            generator = derived_generator(self._seed, Stream.FOLDS)
+            state["_verdict"] = judged(module, x, active, generator).as_dict()
+        return state
 
     def _relevance(
         self, module: AutoencoderModule, x: Tensor, codes: CodeMoments

@@ -43,7 +43,7 @@ _PAPER_PRIOR_SAMPLES = 10_000
 _STREAM_MEMORY = 2_000
 _ENCODE_ROWS = 1024
 # Earlier pieces of a stream that its noise variance remembers.
-_STREAM_PIECES = 20
+_STREAM_PIECES = 5
 # How much the log of a posterior's variance may exceed that of the prior's.
 _WIDER_THAN_PRIOR = 1.0
 # How far codes are stretched, in shares of what a linear decoder asks for.

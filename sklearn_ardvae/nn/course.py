@@ -78,6 +78,7 @@ class Progress:
     since_cut: float = 0.0
     rate: float = 1.0
     width: float = 0.0
+    is_linear: float = 0.0
     plain_evidence: float = -math.inf
     plain_axes: float = 0.0
     linear_evidence: float = -math.inf
@@ -107,8 +108,11 @@ class Course(Remembering):
         self.eliminates = eliminates
         self.elimination = Elimination(n_features)
         self.shelf = Shelf()
-        #: Whether the outcome is probabilistic PCA.
-        self.is_linear = False
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the outcome is probabilistic PCA."""
+        return bool(self.progress.is_linear)
 
     @property
     def is_over(self) -> bool:
@@ -132,6 +136,8 @@ class Course(Remembering):
             self._enter(Stage.LINEAR)
             p.plain_evidence = -math.inf
         p.pace = min(1.0, start.n_epochs / _BUDGET)
+        if start.is_new:
+            model.noise.fill_(model.feature_variance)
         has_linear = bool(model.networks_beside_linear())
         if has_linear:
             generator = derived_generator(0, Stream.FOLDS)
@@ -149,8 +155,6 @@ class Course(Remembering):
             p.best = model.profile_noise(model.unseen).mean().item()
             self.shelf.keep("best", model.state())
         else:
-            n_axes = min(model.n_components, model.n_features, len(start.seen) - 1)
-            model.keep_axes(range(n_axes))
             self._hold_noise(model)
 
     def _become_linear(self, model: EvidenceModule, principal: PrincipalBasis) -> None:
@@ -364,6 +368,6 @@ class Course(Remembering):
         self.shelf.put_back("linear", model.state())
         gain -= model.profile_noise(model.unseen)
         error = gain.std() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        self.is_linear = bool(gain.mean() + lead <= _SIGNIFICANT * error)
+        self.progress.is_linear = float(gain.mean() + lead <= _SIGNIFICANT * error)
         if not self.is_linear:
             self.shelf.put_back("found", model.state())

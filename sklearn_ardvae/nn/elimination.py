@@ -22,6 +22,8 @@ AXIS_PRICE = 0.01
 _PATIENCE, _SPAN = 10, 8
 # Epochs of that slope that a trial is given to come up.
 _OUTLOOK = 4 * _SPAN
+# A step of many axes pays the price of so many, or it would buy off a needed one.
+_MOST_PRICES = 3
 # Nats a row and feature that the falling learning rate may add to that.
 _MARGIN = 0.01
 # Learning rate over the estimator's: of a trial at its start, and the share left at its
@@ -70,7 +72,7 @@ class AxisTrials(Remembering):
 
     A trial trains on without some axes for `n_epochs`, at a falling learning rate. It
     holds if the evidence at its best is no more than `price` nats a row below that of
-    the last model that held, for each axis that went; it is given up as soon as its
+    the last model that held, for each axis that went, but for no more than three; it is given up as soon as its
     slope shows that it will not get there. The first trial takes away one axis, which
     mostly settles it; the others bisect. The price is of each step alone: what surplus
     axes gave when they went must not buy off axes that are needed.
@@ -107,7 +109,7 @@ class AxisTrials(Remembering):
     def goal(self) -> float:
         """The evidence that the trial has to come up to."""
         p = self.progress
-        return p.reference - self.price * (p.held - p.target)
+        return p.reference - self.price * min(p.held - p.target, _MOST_PRICES)
 
     def watch(self, evidence: float, recent: list[float], n_epochs: int) -> Verdict:
         """Judge an epoch of the trial.
@@ -241,4 +243,5 @@ class Elimination(nn.Module):
         """Put back the last model that held, and forget all of them."""
         if "held" in self.shelf:
             self.shelf.put_back("held", model.state())
+            self.trials.progress.is_over = 1.0
         self.shelf.drop("held", "best")

@@ -124,7 +124,9 @@ class EvidenceModule(VariationalModule):
         return self.decoder(z if self.search is None else z * self.kept)
 
     def is_active(self) -> Tensor | None:
-        return self.kept > 0.0 if self.count_by == "evidence" else None
+        if self.count_by == "relevance" or not self.search.is_over:
+            return None
+        return self.kept > 0.0
 
     def component_variance(self, of_codes: Tensor) -> Tensor:
         return of_codes if self.search is None else of_codes * self.kept
@@ -198,7 +200,10 @@ class EvidenceModule(VariationalModule):
 
     @torch.no_grad()
     def weigh_axes(self) -> AxisWorth:
-        """Return what each axis is worth, by the unseen rows without it."""
+        """Return what each axis is worth, by the unseen rows without it.
+
+        Of probabilistic PCA, exactly; otherwise with all else as it is.
+        """
         noise, variance = self.noise.clone(), self.prior_variance.clone()
         evidence, kept = self.profile_noise(self.unseen), self.kept.clone()
         losses = evidence.new_zeros(len(evidence), self.n_components)
@@ -208,6 +213,10 @@ class EvidenceModule(VariationalModule):
             losses[:, axis] = evidence - self.profile_noise(self.unseen)
             self.kept.copy_(kept)
             self.prior_variance.copy_(variance)
+        if self.is_linear:
+            width = self.n_kept()
+            exact = WidthCurves.losses(self.principal, self.unseen, width)
+            losses[:, :width] = exact.to(losses)
         self.noise.copy_(noise)
         error = (self(self.unseen) - self.unseen).square().mean().item()
         return AxisWorth.of(losses, evidence, error)
@@ -258,6 +267,9 @@ class EvidenceModule(VariationalModule):
         most = min(self.n_components, len(start.seen) - 1, self.n_features - 1)
         self.principal = PrincipalBasis.of(start.rows, most, start.seen)
         self.curves = WidthCurves.of(self.principal, start.unseen)
+        if start.is_new:
+            n_axes = min(self.n_components, self.n_features, len(start.seen) - 1)
+            self.keep_axes(range(n_axes))
 
     def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Put back the last model that held, if training ended in a trial."""

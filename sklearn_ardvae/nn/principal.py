@@ -80,8 +80,8 @@ class PrincipalBasis:
         else:
             rows = next(blocks()) - mean
             values, vectors = torch.linalg.eigh(rows @ rows.T / n_rows)
-            axes = vectors.flip(1)[:, :n_axes].T @ rows
-            axes = axes / axes.norm(dim=1, keepdim=True).clamp_min(1e-30)
+            # Also beyond the rank of the rows they are orthonormal.
+            axes = torch.linalg.qr(rows.T @ vectors.flip(1)[:, :n_axes])[0].T
         values = values.flip(0).clamp_min(0.0)
         return cls(mean, axes, values[:n_axes], values.sum().item(), n_rows)
 
@@ -148,6 +148,32 @@ class WidthCurves:
         distances = along @ (inside / variances).T + outside / noise
         constant = constant + n_features * math.log(2.0 * math.pi)
         return cls(-0.5 * (constant + distances), outside.mean(0) / n_features)
+
+    @staticmethod
+    def losses(principal: PrincipalBasis, unseen: Tensor, width: int) -> Tensor:
+        """Return what each of the first axes is worth to each unseen row.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, width)
+            Log density with all of them, less that without one, each at the noise
+            variance that fits all rows best.
+        """
+        along, outside = principal.squares(unseen)
+        along, variances = along[:, :width], principal.variances[:width]
+
+        def density(inside: Tensor) -> Tensor:
+            left = outside[:, width] + along @ (1.0 - inside)
+            n_left = unseen.shape[1] - inside.sum()
+            noise = (left.mean() / n_left).clamp_min(principal.smallest_noise)
+            wide = torch.maximum(variances, noise)
+            constant = (inside * wide.log()).sum() + n_left * noise.log()
+            return -0.5 * (constant + along @ (inside / wide) + left / noise)
+
+        everything = torch.ones(width, dtype=torch.float64)
+        without = everything - torch.eye(width, dtype=torch.float64)
+        whole = density(everything)
+        return torch.stack([whole - density(some) for some in without], dim=1)
 
 
 def preferred_width(

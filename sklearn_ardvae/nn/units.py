@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _BLOCK = 4096
-_LARGEST = 1e18
+_LARGEST, _SMALLEST = 1e18, 1e-18
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Units:
         )
         size = centre.abs().max().item()
         scale = (squares / x.numel()) ** 0.5
-        # What is left of constant columns is rounding.
-        if scale <= 1e-14 * size or not scale > 0.0:
+        # What is left of constant columns is rounding; smaller squares are no floats.
+        if scale <= max(1e-14 * size, _SMALLEST):
             scale = 1.0
         return cls(centre, torch.tensor(scale).item())
 

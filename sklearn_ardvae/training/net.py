@@ -481,8 +481,9 @@ class AutoencoderNet(NeuralNet):
             columns |= trained.sums.means("train", trained.phase.name if i else "loss")
         if self.validation_fraction > 0:
             columns |= self.valid_sums_.means("valid", "loss")
-        columns["n_active"] = self.active_count_.of(self.module_, self.probe_)
         judged = self.module_.judge(self.probe_) if self._is_judged else {}
+        if not judged:
+            columns["n_active"] = self.active_count_.of(self.module_, self.probe_)
         like = columns["train_loss"]
         values = torch.stack([value.to(like) for value in columns.values()]).tolist()
         record = dict(zip(columns, values, strict=True)) | judged

@@ -160,6 +160,8 @@ class WidthCurves:
             variance that fits all rows best.
         """
         along, outside = principal.squares(unseen)
+        if width == 0:
+            return along[:, :0]
         along, variances = along[:, :width], principal.variances[:width]
 
         def density(inside: Tensor) -> Tensor:

@@ -231,7 +231,9 @@ class BaseAutoencoder(
             self.__dict__.pop("_module", None)
             self._seed = draw_seed(self.random_state)
             self.history_, self.n_iter_ = {}, 0
-            self._n_axes = self._count_axes(x, streaming=settings.get("streaming"))
+            self._n_axes = self._count_axes(
+                x, streaming=bool(settings.get("streaming"))
+            )
         self._built_from = self.get_params(deep=False)
         module = self._build_module()
         if module.watches_unseen and not self.early_stopping:
@@ -392,13 +394,13 @@ class BaseAutoencoder(
             for name in names:  # of an earlier fit
                 self.__dict__.pop(name, None)
             return {}
-        state = {
+        state: dict[str, Any] = {
             "axis_evidence_": module.worth.worth.cpu().numpy(),
             "axis_evidence_std_": module.worth.error.cpu().numpy(),
         }
         if not module.likelihood.logits:  # whose evidence no PCA has
             generator = derived_generator(self._seed, Stream.FOLDS)
-            state["_verdict"] = judged(module, x, active, generator).as_dict()
+            state["_verdict"] = judged(module, x, active.tolist(), generator).as_dict()
         return state
 
     def _relevance(

@@ -123,7 +123,8 @@ def judged(
     generator : torch.Generator
         Cuts the rows in halves.
     """
-    curves, worth, count = module.curves, module.worth, len(active)
+    curves, worth, count = module.fit_rows.curves, module.worth, len(active)
+    assert worth is not None  # a fit has just ended
     n_unseen, squared_unit = len(module.unseen), module.unit**2
     in_units = module.n_features * math.log(module.unit)
     of_widths = curves.densities.mean(0)

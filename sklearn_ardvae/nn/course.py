@@ -160,7 +160,8 @@ class Course(Remembering):
     def _become_linear(self, model: EvidenceModule, principal: PrincipalBasis) -> None:
         networks = model.networks_beside_linear()
         width = int(self.progress.width)
-        model.noise.fill_(start_at_principal_axes(*networks, principal, width))
+        noise = start_at_principal_axes(networks[0], networks[1], principal, width)
+        model.noise.fill_(noise)
         model.believe_prior(principal.n_rows)
         model.keep_axes(range(width))
 
@@ -308,7 +309,7 @@ class Course(Remembering):
             self._enter(Stage.OVER)
 
     def _goal(self, model: EvidenceModule) -> float:
-        """Return what a fit from PCA has to come to, to be better than the plain one."""
+        """Return what a fit from PCA must exceed to be better than the plain one."""
         p = self.progress
         if p.plain_evidence == -math.inf:
             return -math.inf
@@ -322,7 +323,7 @@ class Course(Remembering):
         """
         p = self.progress
         price = _AXIS_PRICE * max(0.0, p.width - n_axes)
-        densities = model.curves.densities.mean(0)
+        densities = model.fit_rows.curves.densities.mean(0)
         of_pca = densities[min(int(n_axes), len(densities) - 1)].item()
         gained = max(0.0, evidence - of_pca)
         return min(price, _FEATURE_PRICE * model.n_features, gained)

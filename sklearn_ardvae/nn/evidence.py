@@ -67,6 +67,34 @@ class AxisWorth:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FitRows:
+    """What a module knows of its rows while a fit goes on.
+
+    Parameters
+    ----------
+    seen, unseen : Tensor of shape (n_rows, n_features)
+        Some that the steps see, and those that they do not.
+    principal : PrincipalBasis
+        Of all that the steps see.
+    curves : WidthCurves
+        How well it explains the others.
+    """
+
+    seen: Tensor
+    unseen: Tensor
+    principal: PrincipalBasis
+    curves: WidthCurves
+
+    @classmethod
+    def of(cls, start: FitStart, n_axes: int) -> FitRows:
+        """Take what is needed of what a module is told."""
+        seen = start.rows[start.seen[: len(start.unseen)]]
+        principal = PrincipalBasis.of(start.rows, n_axes, start.seen)
+        curves = WidthCurves.of(principal, start.unseen)
+        return cls(seen, start.unseen, principal, curves)
+
+
 class EvidenceModule(VariationalModule):
     r"""A VAE that may give up axes which are not worth their price.
 
@@ -98,21 +126,16 @@ class EvidenceModule(VariationalModule):
         if self.search is not None:
             self.register_buffer("kept", torch.ones(self.n_components))
             self.register_buffer("noise", torch.tensor(1.0))
-        #: Rows that the steps see and rows that they do not, while a fit goes on.
-        self.seen: Tensor | None = None
-        self.unseen: Tensor | None = None
         #: What the axes that were found are worth; None before the end of a fit.
         self.worth: AxisWorth | None = None
-        #: PCA of the rows that the steps see, and how well it explains the others.
-        self.principal: PrincipalBasis | None = None
-        self.curves: WidthCurves | None = None
+        self._fit: FitRows | None = None
         self.recent: list[float] = []
 
     def make_search(self) -> Any:
         """Return what decides which axes go, or None."""
         return Elimination(self.n_features) if self.count_by == "evidence" else None
 
-    # --- axes that are switched off -------------------------------------------------
+    # --- axes that are switched off ---------------------------------------------
 
     def posterior(self, x: Tensor) -> GaussianPosterior:
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
@@ -153,7 +176,26 @@ class EvidenceModule(VariationalModule):
         named = (*self.named_parameters(), *self.named_buffers())
         return [tensor for name, tensor in named if not name.startswith("search.")]
 
-    # --- what axes are worth ----------------------------------------------------------
+    # --- while a fit goes on ----------------------------------------------------
+
+    @property
+    def fit_rows(self) -> FitRows:
+        """The rows of the fit that goes on."""
+        if self._fit is None:
+            raise RuntimeError("No fit goes on.")
+        return self._fit
+
+    @property
+    def unseen(self) -> Tensor:
+        """Rows that the steps do not see."""
+        return self.fit_rows.unseen
+
+    @property
+    def principal(self) -> PrincipalBasis:
+        """PCA of the rows that the steps see."""
+        return self.fit_rows.principal
+
+    # --- what axes are worth ----------------------------------------------------
 
     @torch.no_grad()
     def unseen_terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -192,7 +234,7 @@ class EvidenceModule(VariationalModule):
         were fitted to. Where they have many, it is that of unseen rows, less what costs
         the evidence a hundredth of a nat a feature.
         """
-        seen, _ = self.unseen_terms(self.seen)
+        seen, _ = self.unseen_terms(self.fit_rows.seen)
         unseen, _ = self.unseen_terms(self.unseen)
         seen, unseen = seen.mean() / self.n_features, unseen.mean() / self.n_features
         noise = torch.maximum((seen + unseen) / 2.0, _LEAST_OF_UNSEEN * unseen)
@@ -251,7 +293,7 @@ class EvidenceModule(VariationalModule):
         """Return how many axes explain more than a share of the output."""
         return int(count_active(self.relevance(rows), share))
 
-    # --- training -----------------------------------------------------------------
+    # --- training ---------------------------------------------------------------
 
     @property
     def watches_unseen(self) -> bool:
@@ -262,11 +304,8 @@ class EvidenceModule(VariationalModule):
             super().begin(start)
         if self.search is None:
             return
-        self.unseen = start.unseen
-        self.seen = start.rows[start.seen[: len(start.unseen)]]
         most = min(self.n_components, len(start.seen) - 1, self.n_features - 1)
-        self.principal = PrincipalBasis.of(start.rows, most, start.seen)
-        self.curves = WidthCurves.of(self.principal, start.unseen)
+        self._fit = FitRows.of(start, most)
         if start.is_new:
             n_axes = min(self.n_components, self.n_features, len(start.seen) - 1)
             self.keep_axes(range(n_axes))
@@ -278,16 +317,12 @@ class EvidenceModule(VariationalModule):
             self.worth = self.weigh_axes()
 
     def forget_rows(self) -> None:
-        self.seen = self.unseen = self.principal = self.curves = self.worth = None
+        self._fit = self.worth = None
         self.recent = []
 
     @property
     def is_searching(self) -> bool:
         return self.search is not None and self.search.is_on
-
-    @property
-    def settled(self) -> bool:
-        return not self.is_searching
 
     @property
     def learning_rate_factor(self) -> float | None:

@@ -31,9 +31,12 @@ class BesideLinear(nn.Module):
 
     def __init__(self, perceptron: nn.Sequential, n_linear: int) -> None:
         super().__init__()
+        first, last = perceptron[0], perceptron[-1]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(last, nn.Linear)
         self.perceptron = perceptron
-        self.linear = nn.Linear(perceptron[0].in_features, n_linear)
-        self.n_others = perceptron[-1].out_features - n_linear
+        self.linear = nn.Linear(first.in_features, n_linear)
+        self.n_others = last.out_features - n_linear
 
     def forward(self, x: Tensor) -> Tensor:
         return self.perceptron(x) + F.pad(self.linear(x), (0, self.n_others))
@@ -41,10 +44,12 @@ class BesideLinear(nn.Module):
     @torch.no_grad()
     def become_linear(self, weight: Tensor, bias: Tensor) -> None:
         """Take these for the linear map and the constants, to which nothing adds."""
-        nn.init.zeros_(self.perceptron[-1].weight)
-        nn.init.zeros_(self.linear.bias)
+        last = self.perceptron[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight.zero_()
+        self.linear.bias.zero_()
         self.linear.weight.copy_(weight)
-        self.perceptron[-1].bias.copy_(bias)
+        last.bias.copy_(bias)
 
 
 def linear_and_perceptrons(

@@ -230,18 +230,10 @@ class AutoencoderModule(nn.Module):
     settled = True
     #: Whether axes that the data cannot have may be left out of the networks.
     limits_axes = False
-    #: Whether the loss has no weight that depends on the units of the data.
-    is_scale_free = False
     #: The user's unit over that of the rows: they are standardised while it trains.
     unit = 1.0
-    #: Whether the engine is to call `judge`.
-    watches_unseen = False
-    #: Learning rate of the coming epoch over the estimator's; None leaves it alone.
-    learning_rate_factor: float | None = None
     #: Whether what optimisers remember has nothing to do with the coming epoch.
     begins_anew = False
-    #: Whether training is to end, since the module has found what it looked for.
-    is_finished = False
     #: Floating point operations of a row's way there and back; unknown until counted.
     flops_per_row = math.inf
 
@@ -324,6 +316,33 @@ class AutoencoderModule(nn.Module):
         """Draw codes from the method's own prior, shape (n_rows, n_components)."""
         return self.standard_normal(n_rows, generator)
 
+    # --- what the engine asks -------------------------------------------------------
+
+    @property
+    def watches_unseen(self) -> bool:
+        """Whether the engine is to call `judge`."""
+        return False
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether it decides itself on learning rates, weights and stopping."""
+        return False
+
+    @property
+    def learning_rate_factor(self) -> float | None:
+        """Learning rate of the coming epoch over the estimator's; None: as it is."""
+        return None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training is to end, since what was looked for is found."""
+        return False
+
+    @property
+    def is_scale_free(self) -> bool:
+        """Whether the loss has no weight that depends on the units of the data."""
+        return False
+
     # --- units and start ------------------------------------------------------------
 
     def networks_beside_linear(self) -> list[BesideLinear]:
@@ -368,7 +387,7 @@ class AutoencoderModule(nn.Module):
             width = networks[0].linear.out_features
             width = min(width, self.n_features - 1, len(start.seen) - 1)
             principal = PrincipalBasis.of(start.rows, width, start.seen)
-            start_at_principal_axes(*networks, principal, width)
+            start_at_principal_axes(networks[0], networks[1], principal, width)
 
     def judge(self, rows: Tensor) -> Mapping[str, float]:
         """Look at an epoch and prepare the next; `rows` are some training rows.
@@ -383,7 +402,7 @@ class AutoencoderModule(nn.Module):
     def converged(self, rows: Tensor) -> bool:
         """Return whether training is over, now that the loss has converged.
 
-        The best weights are in place. If it goes on, the module is no more `settled`.
+        The best weights are in place. If it goes on, the module `is_searching`.
         """
         return True
 

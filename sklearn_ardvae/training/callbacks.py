@@ -59,7 +59,7 @@ class ConvergenceMonitor(Callback):
         self.epochs_since_best_ = self.epochs_since_cut_ = 0
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
-        if not net.module_.settled:
+        if net.module_.is_searching or not net.module_.settled:
             self._start_anew()
             return
         record = net.history[-1]

@@ -130,9 +130,8 @@ def judged(
     of_widths = curves.densities.mean(0)
     if module.is_linear:
         order = torch.randperm(len(x), generator=generator).to(x.device)
-        price = module.price_of_an_axis
         halves = [
-            preferred_width(x[half], module.n_components, generator, price)
+            preferred_width(x[half], module.n_components, generator)
             for half in order.chunk(2)
         ]
     else:

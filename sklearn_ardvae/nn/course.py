@@ -142,9 +142,7 @@ class Course(Remembering):
         if has_linear:
             generator = derived_generator(0, Stream.FOLDS)
             most = len(model.principal.axes)
-            p.width = preferred_width(
-                start.rows, most, generator, model.price_of_an_axis
-            )
+            p.width = preferred_width(start.rows, most, generator)
             self.shelf.keep("initial", model.state())
             self._become_linear(model, model.principal)
             p.linear_evidence = model.profile_noise(model.unseen).mean().item()

@@ -74,8 +74,9 @@ class AxisTrials(Remembering):
     holds if the evidence at its best is no more than `price` nats a row below that of
     the last model that held, for each axis that went, but for no more than three; it is
     given up as soon as its slope shows that it will not get there. The first trial
-    takes away one axis, which mostly settles it; the others bisect. The price is of each step alone: what surplus
-    axes gave when they went must not buy off axes that are needed.
+    takes away one axis, which mostly settles it; the others bisect. The price is of
+    each step alone: what surplus axes gave when they went must not buy off axes that
+    are needed.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,16 @@ def _pca_line(train: np.ndarray, X: np.ndarray, width: int) -> str:
 
 
 def draw_report(
-    model: BaseAutoencoder, X: np.ndarray, shape: tuple[int, int], path: Path
+    model: BaseAutoencoder,
+    X: np.ndarray,
+    shape: tuple[int, int],
+    path: Path,
+    as_images: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Path:
-    """Draw relevance, reconstructions, samples and traversals of `model`."""
+    """Draw relevance, reconstructions, samples and traversals of `model`.
+
+    `as_images` turns rows as the model has them into images of `shape`.
+    """
     figure = Figure(figsize=(11, 9), layout="constrained")
     relevance, reconstructions, samples, traversals = figure.subplots(2, 2).flat
     _draw_relevance(relevance, model)
@@ -49,12 +57,12 @@ def draw_report(
     pairs = np.stack([some, model.reconstruct(some)], axis=0)
     more = X[_COLUMNS : 2 * _COLUMNS]
     pairs = np.concatenate([pairs, np.stack([more, model.reconstruct(more)], axis=0)])
-    _draw_images(reconstructions, pairs, shape)
+    _draw_images(reconstructions, pairs, shape, as_images)
     reconstructions.set_title("images (odd rows) and reconstructions (even rows)")
     drawn = model.sample(5 * _COLUMNS, random_state=0)
-    _draw_images(samples, drawn.reshape(5, _COLUMNS, -1), shape)
+    _draw_images(samples, drawn.reshape(5, _COLUMNS, -1), shape, as_images)
     samples.set_title("samples of the learned prior")
-    _draw_images(traversals, _traverse(model, X), shape)
+    _draw_images(traversals, _traverse(model, X), shape, as_images)
     traversals.set_title("the most relevant axes, from -2 to +2 standard deviations")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -85,10 +93,16 @@ def _traverse(model: BaseAutoencoder, X: np.ndarray) -> np.ndarray:
     return np.stack(rows)
 
 
-def _draw_images(axes: Axes, rows: np.ndarray, shape: tuple[int, int]) -> None:
-    """Draw images of shape (n_rows, n_columns, D), D the product of `shape`."""
+def _draw_images(
+    axes: Axes,
+    rows: np.ndarray,
+    shape: tuple[int, int],
+    as_images: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    """Draw images, given rows of the model of shape (n_rows, n_columns, D)."""
     gap = 1 + min(shape) // 16
-    images = rows.reshape(*rows.shape[:2], *shape)
+    flat = as_images(rows.reshape(-1, rows.shape[2]))
+    images = np.asarray(flat).reshape(*rows.shape[:2], *shape)
     images = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, gap)))
     sheet = np.block([list(row) for row in images])
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=1)

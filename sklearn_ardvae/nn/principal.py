@@ -32,7 +32,7 @@ _FOLDS = 5
 SMALLEST_NOISE = 1e-6
 _TINY = 1e-30
 # Nats a row and feature that are not worth another axis.
-_WORTHLESS = 0.01
+_WORTHLESS = 0.005
 # Standard errors by which any axes at all must be better than none.
 _SIGNIFICANT = 3.0
 
@@ -184,7 +184,7 @@ def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
     """Return the number of principal axes by which unseen rows are explained best.
 
     Five-fold cross-validation of the log density: the fewest axes with which it is no
-    more than a hundredth of a nat a feature below the highest. (The highest counts too
+    more than 0.005 nats a feature below the highest. (The highest counts too
     many in a fifth of small tables.) None at all, unless that number is better than
     none by three standard errors, or if there are fewer than ten rows.
 

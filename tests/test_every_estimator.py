@@ -375,7 +375,7 @@ def test_methods_need_a_fit(cls, low_rank):
 @every_estimator
 def test_a_failed_fit_leaves_no_half_fitted_model(cls, low_rank):
     model = fast(cls).fit(low_rank)
-    with pytest.raises(ValueError, match="diverged"):
+    with pytest.raises(ValueError, match="diverged|too large"):
         model.fit(low_rank * 1e30)
     with pytest.raises(NotFittedError):
         model.transform(low_rank)
@@ -801,7 +801,7 @@ def test_any_finite_data_give_a_finite_fit_or_a_clear_error(
         # squared covariances from 4e9 on.
         if message:
             assert log_scale > 9
-            assert "diverged" in message
+            assert "diverged" in message or "when it is squared" in message
             return
         assert abs(x).max() * 10.0**log_scale < 1.9e19
         scores = model.score_samples(x * 10.0**log_scale)

@@ -54,8 +54,8 @@ class Units:
         largest = max(rows.abs().max().item() for rows in x.split(_BLOCK))
         if largest > _LARGEST:
             raise ValueError(
-                f"Input X contains a value too large for dtype('float32') when it is "
-                f"squared: {largest:.3g}. Divide X by a constant."
+                "Input X contains infinity or a value too large for dtype('float32') "
+                f"when it is squared: {largest:.3g}. Divide X by a constant."
             )
         first = x[:1].cpu().double().squeeze(0)
         total = torch.zeros_like(first)

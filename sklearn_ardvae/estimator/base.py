@@ -225,15 +225,15 @@ class BaseAutoencoder(
         data_device = rows.device if isinstance(rows, Tensor) else None
         device = resolve_device(self.device, data_device)
         x = as_tensor(rows, data_device or torch.device("cpu"))
-        units = self._units(x, resume)
-        x = (x if units is None else units.standardise(x)).to(device)
         if not resume:
             self.__dict__.pop("_module", None)
             self._seed = draw_seed(self.random_state)
             self.history_, self.n_iter_ = {}, 0
-            self._n_axes = self._count_axes(
-                x, streaming=bool(settings.get("streaming"))
-            )
+        units = self._units(x, resume)
+        x = (x if units is None else units.standardise(x)).to(device)
+        if not resume:
+            streaming = bool(settings.get("streaming"))
+            self._n_axes = self._count_axes(x, streaming=streaming)
         self._built_from = self.get_params(deep=False)
         module = self._build_module()
         if module.watches_unseen and not self.early_stopping:

@@ -611,6 +611,7 @@ class TestEvidenceOfAModel:
         units = Units(torch.zeros(N_FEATURES, dtype=torch.float64), 8.0)
         model.standardise(units)
         assert model.noise.item() == 0.25
+        model.search.progress.stage = Stage.OVER
         # What is reported meanwhile is in those of the user.
         evidence = model.profile_noise(model.unseen).mean().item()
         noise = model.noise.item()

@@ -58,7 +58,7 @@ def test_a_trial_of_a_rank_survives(cls, how, low_rank, tmp_path, monkeypatch):
     x = low_rank[:40]
 
     def is_trying(model):
-        return model._module.search.held_weights is not None
+        return "held" in model._module.search.shelf
 
     model = fast(cls, n_components=6, batch_size=40, learning_rate=0.05)
     for _ in range(500):

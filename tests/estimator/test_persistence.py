@@ -381,8 +381,7 @@ CRAFTED = {
     "many layers": (ARDVAE, sizes(1, depth=100_000)),
     "wide layers": (ARDVAE, sizes(10**7)),
     "wide layers one after the other": (ARDVAE, sizes(5_000, depth=40)),
-    "many components": (ARDVAE, parameter(n_components=10**7, beta=0.05)),
-    "many components of few axes": (ARDVAE, parameter(n_components=10**7)),
+    "many components": (ARDVAE, parameter(n_components=10**7)),
     "more components than memory": (ARDVAE, parameter(n_components=10**30)),
     "many features": (
         ARDVAE,
@@ -416,11 +415,12 @@ def nested(depth):
 
 
 WASTEFUL = {
-    "many components of few axes": pytest.mark.xfail(
+    "many components": pytest.mark.xfail(
         strict=True,
-        reason="Networks that have no more axes than the data are as large as the file "
-        "says, and the numbers of each component (its prior, its stretch, whether it "
-        "is kept) are made before they are compared: 440 MB.",
+        condition=Path("/proc/self/clear_refs").exists(),
+        reason="Layers that have no more axes than the data pass the limit, and the "
+        "codes of the first rows are filled up to all components by F.pad, which the "
+        "limit does not count: 440 MB.",
     )
 }
 

@@ -277,7 +277,7 @@ class TestCounts:
     @pytest.mark.filterwarnings("always::sklearn.exceptions.ConvergenceWarning")
     def test_a_budget_that_ends_early_says_so(self):
         with pytest.warns(ConvergenceWarning, match="max_iter=3 epochs are over"):
-            ARDVAE(6, max_iter=3, **LINEAR).fit(plane(3))
+            ARDVAE(6, beta=0.05, max_iter=3, **LINEAR).fit(plane(3))
 
     @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
     def test_a_fit_that_converged_says_nothing(self):
@@ -312,20 +312,21 @@ class TestOptions:
             update(self, *args)
 
         monkeypatch.setattr(ARDVAEModule, "update_prior", noted)
-        model = ARDVAE(2, prior_samples="all", prior_update_every=5, max_iter=20)
-        model.set_params(**LINEAR).fit(plane(2))
+        model = ARDVAE(2, beta=0.05, prior_samples="all", prior_update_every=5)
+        model.set_params(max_iter=20, **LINEAR).fit(plane(2))
         # Epochs 5, 10 and 15, and once after training.
         assert len(updates) == 4
 
     def test_more_prior_samples_than_rows_leave_half_to_train_on(self):
-        model = ARDVAE(4, prior_samples=5000, max_iter=3, **LINEAR)
+        model = ARDVAE(4, beta=0.05, prior_samples=5000, max_iter=3, **LINEAR)
         with pytest.warns(UserWarning, match="prior_samples asks for 1800 of the 1800"):
             model.fit(plane(2))
 
     def test_shape_is_half_the_number_of_codes(self):
-        model = ARDVAE(4, prior_samples=100, max_iter=3, **LINEAR)
+        fixed = {"beta": 0.05, "prior_samples": 100, **LINEAR}
+        model = ARDVAE(4, max_iter=3, **fixed)
         assert model.fit(plane(2)).prior_shape_ == 1000.0
-        model = ARDVAE(4, prior_samples=100, **LINEAR).partial_fit(plane(2))
+        model = ARDVAE(4, **fixed).partial_fit(plane(2))
         assert model.prior_shape_ == 50.0
 
     def test_the_prior_is_updated_as_often_as_asked(self):
@@ -343,9 +344,9 @@ class TestOptions:
                     )
                 return lambda *args, **kwargs: None
 
-        ARDVAE(
-            3, prior_update_every=3, max_iter=7, callbacks=[("look", Look())], **LINEAR
-        ).fit(x)
+        often = {"prior_update_every": 3, "max_iter": 7}
+        looks = {"callbacks": [("look", Look())]}
+        ARDVAE(3, beta=0.05, **often, **looks, **LINEAR).fit(x)
         same = [seen[i] == seen[i + 1] for i in range(6)]
         assert same == [True, True, False, True, True, False]
 
@@ -369,7 +370,9 @@ class TestOptions:
 
     def test_jacobians_are_taken_at_as_many_rows_as_asked(self):
         few, many = (
-            ARDVAE(4, relevance_samples=n, max_iter=3, random_state=0).fit(plane(2))
+            ARDVAE(4, beta=0.05, relevance_samples=n, max_iter=3, random_state=0).fit(
+                plane(2)
+            )
             for n in (1, 100)
         )
         np.testing.assert_array_equal(few.transform(plane(2))[:, 0].shape, (2000,))
@@ -422,6 +425,6 @@ class TestInterval:
 
     @pytest.mark.parametrize("confidence", [0.0, 1.0, -1, 2])
     def test_bad_confidences_are_named(self, confidence):
-        model = ARDVAE(3, max_iter=2, **LINEAR).fit(plane(2))
+        model = ARDVAE(3, beta=0.05, max_iter=2, **LINEAR).fit(plane(2))
         with pytest.raises(ValueError, match="confidence == "):
             model.prior_variance_interval(confidence)

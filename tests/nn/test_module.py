@@ -44,7 +44,7 @@ class TestSettings:
             (Child, ["weight", "kind", "critic"]),
             (Fixed, ["kind", "critic"]),
             (VariationalModule, ["beta"]),
-            (SecondStageModule, ["initial_noise_variance"]),
+            (SecondStageModule, ["count_by", "initial_noise_variance"]),
             (
                 VRRAEModule,
                 [

@@ -375,7 +375,7 @@ def test_methods_need_a_fit(cls, low_rank):
 @every_estimator
 def test_a_failed_fit_leaves_no_half_fitted_model(cls, low_rank):
     model = fast(cls).fit(low_rank)
-    with pytest.raises(ValueError, match="diverged|too large"):
+    with pytest.raises(ValueError, match=r"diverged|too large"):
         model.fit(low_rank * 1e30)
     with pytest.raises(NotFittedError):
         model.transform(low_rank)

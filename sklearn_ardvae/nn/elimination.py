@@ -45,8 +45,9 @@ class TrialProgress:
 
     Parameters
     ----------
-    held, failed : float
-        Axes that are known to do, and the most that are known not to (-1: none).
+    held, failed, failed_from : float
+        Axes that are known to do, the most that are known not to (-1: none), and from
+        how many the trial of these went.
     reference : float
         Evidence of the model that holds, in nats a row.
     target : float
@@ -60,6 +61,7 @@ class TrialProgress:
 
     held: float = math.inf
     failed: float = -1.0
+    failed_from: float = math.inf
     reference: float = -math.inf
     target: float = math.inf
     epoch: float = 0.0
@@ -74,9 +76,10 @@ class AxisTrials(Remembering):
     holds if the evidence at its best is no more than `price` nats a row below that of
     the last model that held, for each axis that went, but for no more than three; it is
     given up as soon as its slope shows that it will not get there. The first trial
-    takes away one axis, which mostly settles it; the others bisect. The price is of
-    each step alone: what surplus axes gave when they went must not buy off axes that
-    are needed.
+    takes away one axis, which mostly settles it; the others bisect, and a number that
+    failed from afar is tried once more from where the bisection ends. The price is of
+    each step alone: what surplus axes gave when they went does not buy off axes that
+    are needed, unless they go in the same step.
 
     Parameters
     ----------
@@ -140,18 +143,24 @@ class AxisTrials(Remembering):
         p = self.progress
         if holds:
             p.held, p.reference = p.target, p.best
+            if p.held <= p.failed:  # It failed from afar, and holds now.
+                p.failed, p.failed_from = -1.0, math.inf
         else:
-            p.failed = p.target
-        self._aim(int(p.held + max(p.failed, 0.0)) // 2)
+            p.failed, p.failed_from = p.target, p.held
+        if p.held - p.failed == 1 and p.failed >= 0 and p.failed_from > p.held:
+            self._aim(int(p.failed))
+        else:
+            self._aim(int(p.held + max(p.failed, 0.0)) // 2)
 
     def _aim(self, target: int) -> None:
         p = self.progress
         p.epoch, p.best = 0.0, -math.inf
-        if p.held <= 0 or p.held - p.failed <= 1:
+        failed_near = p.held - p.failed <= 1 and p.failed_from <= p.held
+        if p.held <= 0 or failed_near:
             p.is_over = 1.0
             p.target = p.held
             return
-        p.target = float(max(target, p.failed + 1, 0))
+        p.target = float(max(target, 0))
 
 
 class Elimination(nn.Module):

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 __all__ = [
     "NarrowCodes",
@@ -153,7 +152,9 @@ class WideCodes(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         parts = h.unflatten(1, (self.n_parts, -1))
-        return F.pad(parts, (0, self.n_axes - parts.shape[2])).flatten(1)
+        n_rows, n_parts, n_axes = parts.shape
+        others = parts.new_zeros(n_rows, n_parts, self.n_axes - n_axes)
+        return torch.cat((parts, others), dim=2).flatten(1)
 
 
 class NarrowCodes(nn.Module):

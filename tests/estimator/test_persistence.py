@@ -414,23 +414,9 @@ def nested(depth):
     return {"beta": value}
 
 
-WASTEFUL = {
-    "many components": pytest.mark.xfail(
-        strict=True,
-        condition=Path("/proc/self/clear_refs").exists(),
-        reason="Layers that have no more axes than the data pass the limit, and the "
-        "codes of the first rows are filled up to all components by F.pad, which the "
-        "limit does not count: 440 MB.",
-    )
-}
-
-
 @pytest.mark.parametrize(
     ("cls", "edit"),
-    [
-        pytest.param(*crafted, id=name, marks=WASTEFUL.get(name, ()))
-        for name, crafted in CRAFTED.items()
-    ],
+    [pytest.param(*crafted, id=name) for name, crafted in CRAFTED.items()],
 )
 def test_small_files_do_not_exhaust_the_machine(cls, edit, path, low_rank):
     fast(cls).fit(low_rank).save(path)

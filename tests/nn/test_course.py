@@ -176,12 +176,6 @@ class TestStart:
         drive.until(Stage.OVER, lambda n: -1e4)
         assert kept(drive.model) == [0, 2, 3]
 
-    @pytest.mark.xfail(
-        strict=True,
-        raises=RuntimeError,
-        reason="WidthCurves.losses stacks an empty list where the width is 0: a fit of "
-        "which no axis is left ends in torch's error.",
-    )
     def test_where_pca_wants_none_there_may_be_none(self):
         model, x = begin(module(), width=0), rows()
         # Initial weights are worse than the mean of the rows.

@@ -223,17 +223,7 @@ class TestAxisTrials:
             (16, 1.1, 16),
             (16, 0.2, 0),
             (4, 0.9, 0),
-            pytest.param(
-                16,
-                0.9,
-                0,
-                marks=pytest.mark.xfail(
-                    strict=True,
-                    reason="A step of more than three axes fails where each is worth "
-                    "less than its price, and steps to fewer than that are not tried "
-                    "again from where bisection ends: 12 axes stay.",
-                ),
-            ),
+            (16, 0.9, 0),
         ],
     )
     def test_an_axis_has_to_be_worth_its_price(self, start, worth, expected):

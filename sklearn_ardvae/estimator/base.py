@@ -343,7 +343,8 @@ class BaseAutoencoder(
                 likelihood=LIKELIHOODS[self.likelihood](),
                 hidden_layer_sizes=self.hidden_layer_sizes,
                 activation=self.activation,
-                n_axes=max(1, self._n_axes),
+                # A model of before 0.2 does not say.
+                n_axes=max(1, self.__dict__.get("_n_axes", self.n_components)),
             )
             module = self._module_class(networks, **self._module_settings())
             module.flops_per_row = count_flops(module)

@@ -200,8 +200,8 @@ def _unfitted_twin(
     twin = cls(**built_from)
     twin.n_features_in_ = attributes["n_features_in_"]
     twin._seed = attributes["_seed"]
-    # Models of before 0.2 have as many axes as they say.
-    twin._n_axes = attributes.get("_n_axes", twin.n_components)
+    if "_n_axes" in attributes:
+        twin._n_axes = attributes["_n_axes"]
     return twin
 
 

@@ -125,10 +125,10 @@ class DIPVAE(BaseAutoencoder, output_components="all"):
 
     kind: Literal["i", "ii"] = "ii"
     _: KW_ONLY
-    count_by: Literal["relevance", "evidence"] = "relevance"
     beta: NonNegative = 0.1
     off_diagonal_weight: NonNegative = 1.0
     diagonal_weight: NonNegative | None = None
+    count_by: Literal["relevance", "evidence"] = "relevance"
 
     def _module_settings(self) -> dict[str, Any]:
         settings = super()._module_settings()

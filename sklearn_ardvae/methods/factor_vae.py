@@ -171,10 +171,10 @@ class FactorVAE(BaseAutoencoder, output_components="all"):
 
     gamma: NonNegative = 10.0
     _: KW_ONLY
-    count_by: Literal["relevance", "evidence"] = "relevance"
     beta: NonNegative = 0.1
     critic_layer_sizes: LayerSizes | None = None
     critic_learning_rate: Positive = 1e-3
+    count_by: Literal["relevance", "evidence"] = "relevance"
 
     def _module_settings(self) -> dict[str, Any]:
         sizes = self._layer_sizes("critic_layer_sizes")

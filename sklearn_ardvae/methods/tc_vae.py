@@ -199,6 +199,6 @@ class BetaTCVAE(BaseAutoencoder, output_components="all"):
 
     tc_weight: NonNegative = 6.0
     _: KW_ONLY
-    count_by: Literal["relevance", "evidence"] = "relevance"
     beta: NonNegative = 0.1
     estimator: Literal["weighted", "stratified"] = "weighted"
+    count_by: Literal["relevance", "evidence"] = "relevance"

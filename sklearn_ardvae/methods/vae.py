@@ -142,9 +142,9 @@ class VAE(BaseAutoencoder, output_components="all"):
     _module_class = VAEModule
 
     _: KW_ONLY
-    count_by: Literal["relevance", "evidence"] = "relevance"
     noise: Literal["profiled", "learned", "fixed"] = "profiled"
     noise_variance: Positive = 1.0
+    count_by: Literal["relevance", "evidence"] = "relevance"
 
     def _module_settings(self) -> dict[str, Any]:
         return {
@@ -266,9 +266,9 @@ class BetaVAE(BaseAutoencoder, output_components="all"):
 
     beta: NonNegative = 0.2
     _: KW_ONLY
-    count_by: Literal["relevance", "evidence"] = "relevance"
     capacity: NonNegative | None = None
     capacity_rise: Share = 0.5
+    count_by: Literal["relevance", "evidence"] = "relevance"
 
     def _module_settings(self) -> dict[str, Any]:
         return super()._module_settings() | {"n_epochs": self.max_iter}

@@ -278,7 +278,8 @@ class BaseAutoencoder(
         """Return the units of rows that are to be standardised, else None."""
         if self._architecture() != "linear_mlp" or self.likelihood != "gaussian":
             return None
-        return units_of(self._module) if resume else Units.of(x)
+        found = Units.of(x)  # which also checks the size of x
+        return units_of(self._module) if resume else found
 
     def _warn_of_collapse(self) -> None:
         if self.n_active_components_:

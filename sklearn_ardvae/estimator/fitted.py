@@ -53,6 +53,8 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     relevance_ratio_: NDArray[np.float32]
     noise_variance_: float
     n_iter_: int
+    axis_evidence_: NDArray[np.float32]
+    axis_evidence_std_: NDArray[np.float32]
     history_: dict[str, list[float]]
     loss_curve_: list[float]
     device_: str

@@ -225,6 +225,7 @@ class TestLinear:
 
 
 class TestCounts:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("kind", "n"), [("network", 4), ("random_sines", 3)])
     def test_known_dimensions_are_found_by_default(self, kind, n):
         x = make_manifold(
@@ -258,6 +259,7 @@ class TestCounts:
         assert search.best_params_ == {"beta": 0.2}
         assert search.best_estimator_.n_active_components_ == 5
 
+    @pytest.mark.slow
     def test_the_threshold_moves_the_count(self):
         x = plane(6)
         counts = [

@@ -140,6 +140,7 @@ class TestCorrelatedPosterior:
         log_p = module.likelihood.log_likelihood(error, 6, self.VARIANCE)
         return (log_p - kl).mean().item()
 
+    @pytest.mark.slow
     def test_the_flow_closes_the_gap_that_independent_axes_leave(self, model, rows):
         settings = {
             "beta": 2 * self.VARIANCE,

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from estimator_table import fast
+from estimator_table import plain
 from skorch.callbacks import Callback, Checkpoint, LoadInitState, TrainEndCheckpoint
 
 from sklearn_ardvae import ARDVAE, VRRAE, MaskAAE
@@ -31,11 +31,11 @@ def test_a_fit_begins_where_a_checkpoint_was_left(cls, kind, low_rank, tmp_path)
         return kind(dirname=str(tmp_path), **files, **every_epoch)
 
     settings = {"early_stopping": False, "max_iter": 3}
-    fast(cls, callbacks=[checkpoint()], **settings).fit(low_rank)
+    plain(cls, callbacks=[checkpoint()], **settings).fit(low_rank)
     saved = torch.load(next(tmp_path.glob("*params.pt")))
     found, start = checkpoint(), Start()
     callbacks = [found, LoadInitState(found), start]
-    again = fast(cls, callbacks=callbacks, **settings).fit(low_rank)
+    again = plain(cls, callbacks=callbacks, **settings).fit(low_rank)
     assert start.weights_.keys() == saved.keys()
     for name, value in saved.items():
         assert torch.equal(start.weights_[name], value), name
@@ -47,14 +47,14 @@ def test_a_fit_begins_where_a_checkpoint_was_left(cls, kind, low_rank, tmp_path)
 @pytest.mark.parametrize("cls", [ARDVAE, MaskAAE])
 def test_a_checkpoint_may_pickle_the_net(cls, low_rank, tmp_path):
     checkpoint = Checkpoint(dirname=str(tmp_path), f_pickle="net.pkl", monitor=None)
-    model = fast(cls, callbacks=[checkpoint], early_stopping=False).fit(low_rank)
+    model = plain(cls, callbacks=[checkpoint], early_stopping=False).fit(low_rank)
     net = pickle.loads((tmp_path / "net.pkl").read_bytes())
     x = torch.from_numpy(low_rank)
     torch.testing.assert_close(net.module_.encode(x), model._module.encode(x))
 
 
 def warm(**params):
-    return fast(ARDVAE, warm_start=True, **params)
+    return plain(ARDVAE, warm_start=True, **params)
 
 
 @pytest.mark.filterwarnings("ignore:The features of X:UserWarning")

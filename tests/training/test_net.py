@@ -226,6 +226,7 @@ def test_improvement_is_relative_also_for_negative_losses():
     class Scripted:
         optimizers_ = ()
         interrupted_ = stop_requested_ = False
+        probe_ = torch.zeros(2, 2)
 
         def __init__(self, module):
             self.module_ = module

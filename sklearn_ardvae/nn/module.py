@@ -153,7 +153,7 @@ class FitStart:
         Those that the steps see.
     unseen : Tensor of shape (n_unseen, n_features)
         Validation rows, no more than some thousands; where there are none, some of
-        the training rows.
+        the training rows. None of them, unless the module `watches_unseen`.
     n_epochs : int
         That will be run if the budget is used up.
     is_new : bool

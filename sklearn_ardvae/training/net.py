@@ -238,10 +238,11 @@ class AutoencoderNet(NeuralNet):
         return self.module_.watches_unseen and not self.streaming
 
     def _begin(self) -> None:
+        n_unseen = _UNSEEN_ROWS if self.module_.watches_unseen else 0
         start = FitStart(
             rows=self.data_,
             seen=self.train_index_,
-            unseen=self.data_[self.error_rows_.index[:_UNSEEN_ROWS]],
+            unseen=self.data_[self.error_rows_.index[:n_unseen]],
             n_epochs=self.max_epochs,
             is_new=self.epochs_before == 0,
         )

@@ -57,8 +57,8 @@ def added(name, dtype, call):
         # With nothing set: standardised rows, and PCA of them and of halves.
         ("ARDVAE", "float32", "fit", 3.2),
         ("ARDVAE", "float64", "fit", 3.2),
-        ("BetaVAE", "float32", "fit", 1.2),
-        ("BetaVAE", "float64", "fit", 2.1),
+        ("BetaVAE", "float32", "fit", 1.15),
+        ("BetaVAE", "float64", "fit", 2.2),
         ("RRAE", "float32", "fit", 1.1),
         ("RRAE", "float32", "score_samples", 0.5),
         ("Autoencoder", "float32", "score_samples", 0.5),

@@ -343,9 +343,10 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     to all rows, unless the networks are better by three standard errors.
     ``history_["evidence"]`` and ``history_["beta"]`` show it. Codes are then stretched
     against the shrinkage of posterior means, as far as it lowers the error of training
-    rows; `code_posterior` has the means as they are. Also ours: the default network,
-    learning rate and stopping rule (`benchmarks/first_answer.py`,
-    `benchmarks/dimension_recovery.py`).
+    rows; `code_posterior` has the means as they are. These stages have a schedule of
+    their own: `lr_patience`, `n_iter_no_change` and `tol` are for a fixed beta. Also
+    ours: the default network, learning rate and stopping rule
+    (`benchmarks/first_answer.py`, `benchmarks/dimension_recovery.py`).
     Known to fail: a closed manifold such as a sphere needs one axis more than its
     dimension; strongly curved data of many dimensions and few rows may be explained
     better by many linear axes than by few curved ones, and then those are counted; a

@@ -37,10 +37,10 @@ class Stage(IntEnum):
 # The noise that the first stage holds, of a variance of 1; then the bound falls tenfold
 # in so many epochs.
 _HELD_NOISE, _DECADE = 0.1, 10
-# Epochs: of the first stage at least and at most, and those in which the count must not
-# have fallen; of the second; of a trial.
-_HOLD, _LONGEST_HOLD, _STABLE = 30, 150, 25
-_HOLD_IDLE = 10
+# Epochs: of the first stage at least and at most, and those in which the count must
+# not have fallen, nor the evidence risen; of the second at most, and those without gain
+# that end it; of a trial.
+_HOLD, _LONGEST_HOLD, _STABLE, _HOLD_IDLE = 30, 150, 25, 10
 _FREE, _NO_GAIN, _TRIAL = 110, 25, 40
 # The count is looked at so often, by the paper's rule.
 _EVERY, _SHARE = 5, 0.99

@@ -196,6 +196,11 @@ class Elimination(nn.Module):
         share = self.trials.progress.epoch / max(1, self.n_epochs - 1)
         return _RATE * _RATE_LEFT**share
 
+    def forget(self) -> None:
+        """Forget the trials of an earlier fit."""
+        self.trials.progress = TrialProgress()
+        self.log.clear()
+
     def begin(
         self,
         model: EvidenceModule,

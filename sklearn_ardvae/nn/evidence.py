@@ -306,6 +306,8 @@ class EvidenceModule(VariationalModule):
             return
         most = min(self.n_components, len(start.seen) - 1, self.n_features - 1)
         self._fit = FitRows.of(start, most)
+        if isinstance(self.search, Elimination):
+            self.search.forget()
         if start.is_new:
             n_axes = min(self.n_components, self.n_features, len(start.seen) - 1)
             self.keep_axes(range(n_axes))

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
-from sklearn_ardvae import ARDVAE
+from sklearn_ardvae import ARDVAE, VAE
 from sklearn_ardvae.datasets import make_manifold
 from sklearn_ardvae.estimator.verdict import CountWarning
 from sklearn_ardvae.nn.linear_path import BesideLinear
@@ -656,3 +656,12 @@ def test_a_manifold_and_features_of_noise(n_noise):
     assert model.n_active_components_ == 3
     # Issue 11: within 10 % at 8000 rows; the error of networks of 1500 adds to it.
     assert model.noise_variance_ == pytest.approx(data.noise_variance, rel=0.2)
+
+
+def test_a_warm_start_trains_before_it_tries_again():
+    x = plane(200)
+    model = VAE(4, count_by="evidence", warm_start=True, **SMALL)
+    model.set_params(max_iter=300).fit(x)
+    first = model.n_iter_
+    # With the trials of the first fit in mind it would end after one epoch.
+    assert model.fit(x).n_iter_ > first + model.n_iter_no_change

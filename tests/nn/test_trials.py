@@ -264,9 +264,8 @@ class TestAxisTrials:
         strict=True,
         reason="A step of many axes pays for those that are needed with what surplus "
         "axes of the same step gave: 31 -> 30 -> 15 holds, since 14 surplus axes gave "
-        "more than the one that was needed is worth (8 nats, 40 times its price). Trying "
-        "the middle of such a step, too, and "
-        "keeping the better, would find it.",
+        "more than the one that was needed is worth (8 nats, 40 times its price). "
+        "Trying the middle of such a step, too, and keeping the better, would find it.",
     )
     def test_nor_does_what_surplus_axes_of_the_same_step_gave(self):
         # As measured on tanh 16 (first_answer.md): 23: -25.9, 20: -14.8, 16: -10.7,

@@ -55,6 +55,9 @@ _DOUBT, _SPAN, _OUTLOOK = 20, 10, 30
 # Nats a row and axis that one of two models must be better for each axis more; in all
 # no more than that a feature.
 _AXIS_PRICE, _FEATURE_PRICE = 0.15, 0.08
+# Networks are compact that leave at most this share of the variance, with at most this
+# share of the axes that PCA needs to leave as little.
+_COMPACT_NOISE, _COMPACT_AXES = 0.1, 0.6
 # Standard errors by which the networks must be better than probabilistic PCA.
 _SIGNIFICANT = 3.0
 # A budget of fewer epochs makes all stages shorter.
@@ -256,11 +259,24 @@ class Course(Remembering):
         p.since_gain = 0.0 if evidence > p.best else p.since_gain + 1
         self._keep_best(model, evidence)
         if p.epoch >= self._epochs(_FREE) or p.since_gain >= self._epochs(_NO_GAIN):
-            self._begin_trials(model, rows, Stage.TRIALS)
+            self.shelf.put_back("best", model.state())
+            if self._is_behind(model):
+                self._begin_linear(model, p.best)
+            else:
+                self._begin_trials(model, rows, Stage.TRIALS)
+
+    def _is_behind(self, model: EvidenceModule) -> bool:
+        """Whether no number of axes will make these networks better than PCA."""
+        p = self.progress
+        may_be_compact = model.noise <= _COMPACT_NOISE * model.feature_variance
+        return (
+            p.width > 0
+            and not may_be_compact
+            and p.best + self._lead(model, 0, p.best) < p.linear_evidence
+        )
 
     def _begin_trials(self, model: EvidenceModule, rows: Tensor, stage: Stage) -> None:
-        """Begin with the best weights of the stage before."""
-        self.shelf.put_back("best", model.state())
+        """Begin with the present weights, the best of the stage before."""
         evidence = self.progress.best
         self._enter(stage)
         self.elimination.n_epochs = self._epochs(_TRIAL)
@@ -271,11 +287,15 @@ class Course(Remembering):
     def _end_trials(self, model: EvidenceModule) -> None:
         p = self.progress
         self.elimination.settle(model)
-        if p.stage == Stage.LINEAR_TRIALS or not p.width:
+        if p.stage == Stage.LINEAR_TRIALS or not p.width or self._is_compact(model):
             self._enter(Stage.OVER)
-            return
-        p.plain_evidence = self.elimination.trials.progress.reference
-        p.plain_axes = model.n_kept()
+        else:
+            self._begin_linear(model, self.elimination.trials.progress.reference)
+
+    def _begin_linear(self, model: EvidenceModule, evidence: float) -> None:
+        """Keep the present networks, of known evidence; train from PCA."""
+        p = self.progress
+        p.plain_evidence, p.plain_axes = evidence, model.n_kept()
         self.shelf.keep("plain", model.state())
         self._enter(Stage.LINEAR)
         self.shelf.put_back("linear", model.state())
@@ -300,11 +320,15 @@ class Course(Remembering):
         goal = self._goal(model)
         if p.since_gain < _STOP_AFTER and not self._is_hopeless(evidence, recent, goal):
             return
-        if p.best > goal:
-            self._begin_trials(model, rows, Stage.LINEAR_TRIALS)
-        else:
+        if p.best <= goal:
             self.shelf.put_back("plain", model.state())
             self._enter(Stage.OVER)
+            return
+        self.shelf.put_back("best", model.state())
+        if "linear" in self.shelf and not _is_significant(self._gain_on_linear(model)):
+            self._enter(Stage.OVER)
+        else:
+            self._begin_trials(model, rows, Stage.LINEAR_TRIALS)
 
     def _goal(self, model: EvidenceModule) -> float:
         """Return what a fit from PCA must exceed to be better than the plain one."""
@@ -325,6 +349,26 @@ class Course(Remembering):
         of_pca = densities[min(int(n_axes), len(densities) - 1)].item()
         gained = max(0.0, evidence - of_pca)
         return min(price, _FEATURE_PRICE * model.n_features, gained)
+
+    def _is_compact(self, model: EvidenceModule) -> bool:
+        """Whether networks explain, with a few axes, what many of PCA's have to.
+
+        Without noise there is no end to the evidence of a subspace that holds all rows,
+        however curved the manifold in it. So the networks are compared with the PCA
+        that leaves as much noise as they do: they are compact if it needs twice their
+        axes, and is worse by three standard errors.
+        """
+        evidence = model.profile_noise(model.unseen)
+        noise, curves = model.noise.item(), model.fit_rows.curves
+        width = curves.width_of_noise(noise)
+        gain = (
+            evidence.cpu() - curves.densities[:, min(width, curves.noise.shape[0] - 1)]
+        )
+        return (
+            noise <= _COMPACT_NOISE * model.feature_variance
+            and 0 < model.n_kept() <= _COMPACT_AXES * width
+            and _is_significant(gain)
+        )
 
     def _is_hopeless(self, evidence: float, recent: list[float], goal: float) -> bool:
         p = self.progress
@@ -360,13 +404,33 @@ class Course(Remembering):
         self._enter(Stage.OVER)
 
     def _compare_with_linear(self, model: EvidenceModule) -> None:
-        """Put back probabilistic PCA, unless the networks are significantly better."""
-        gain = model.profile_noise(model.unseen)
-        lead = self._lead(model, model.n_kept(), gain.mean().item())
+        """Put back probabilistic PCA, unless the networks are significantly better.
+
+        They have to reconstruct no worse than as many principal axes, too.
+        """
+        errors = model.fit_rows.curves.errors
+        of_pca = errors[min(model.n_kept(), len(errors) - 1)].item()
+        restores = model.squared_error(model.unseen) <= of_pca
+        evidence = model.profile_noise(model.unseen).mean().item()
+        lead = self._lead(model, model.n_kept(), evidence)
+        is_better = self._is_compact(model) or _is_significant(
+            self._gain_on_linear(model), lead
+        )
+        self.progress.is_linear = float(not (restores and is_better))
+        if self.is_linear:
+            self.shelf.put_back("linear", model.state())
+
+    def _gain_on_linear(self, model: EvidenceModule) -> Tensor:
+        """Return what unseen rows gain on probabilistic PCA by the present weights."""
         self.shelf.keep("found", model.state())
+        gain = model.profile_noise(model.unseen)
         self.shelf.put_back("linear", model.state())
         gain -= model.profile_noise(model.unseen)
-        error = gain.std() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        self.progress.is_linear = float(gain.mean() + lead <= _SIGNIFICANT * error)
-        if not self.is_linear:
-            self.shelf.put_back("found", model.state())
+        self.shelf.put_back("found", model.state())
+        return gain
+
+
+def _is_significant(gain: Tensor, lead: float = 0.0) -> bool:
+    """Whether rows gain by three standard errors, given a lead."""
+    error = gain.std().item() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+    return gain.mean().item() + lead > _SIGNIFICANT * error

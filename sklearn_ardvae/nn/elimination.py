@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["AxisTrials", "Elimination", "Verdict"]
 
 # Nats a row and feature that an axis must be worth, to stay.
-AXIS_PRICE = 0.01
-# Epochs of a trial before it may be given up, and over which its slope is taken.
+AXIS_PRICE = 0.0075
+# Epochs of a trial before it may end early, and over which its slope is taken.
 _PATIENCE, _SPAN = 10, 8
 # Epochs of that slope that a trial is given to come up.
 _OUTLOOK = 4 * _SPAN
-# A step of many axes pays the price of so many, or it would buy off a needed one.
-_MOST_PRICES = 3
 # Nats a row and feature that the falling learning rate may add to that.
 _MARGIN = 0.01
 # Learning rate over the estimator's: of a trial at its start, and the share left at its
@@ -50,8 +48,12 @@ class TrialProgress:
         how many the trial of these went.
     reference : float
         Evidence of the model that holds, in nats a row.
+    start : float
+        Axes of the model that held before, if the last step took more than one.
     target : float
         Axes of the trial that goes on.
+    is_check : float
+        Whether this is to show that the last step took an axis too many.
     epoch : float
         Of the trial.
     best : float
@@ -63,7 +65,9 @@ class TrialProgress:
     failed: float = -1.0
     failed_from: float = math.inf
     reference: float = -math.inf
+    start: float = math.inf
     target: float = math.inf
+    is_check: float = 0.0
     epoch: float = 0.0
     best: float = -math.inf
     is_over: float = 0.0
@@ -73,13 +77,14 @@ class AxisTrials(Remembering):
     r"""Takes axes away, the least relevant first, as long as the evidence stays.
 
     A trial trains on without some axes for `n_epochs`, at a falling learning rate. It
-    holds if the evidence at its best is no more than `price` nats a row below that of
-    the last model that held, for each axis that went, but for no more than three; it is
-    given up as soon as its slope shows that it will not get there. The first trial
-    takes away one axis, which mostly settles it; the others bisect, and a number that
-    failed from afar is tried once more from where the bisection ends. The price is of
-    each step alone: what surplus axes gave when they went does not buy off axes that
-    are needed, unless they go in the same step.
+    holds if the evidence at its best is no more than the price of one axis below that
+    of the last model that held, however many axes went: surplus axes are worth hardly
+    anything, and a needed one is worth more. A trial ends early where nothing is lost,
+    or its slope shows that too much will be. The first trial takes away one axis, which
+    mostly settles it; the others bisect, and a number that failed from afar is tried
+    once more from where the bisection ends. What surplus axes gave when they went does
+    not buy off one that is needed: where the last step took several, one axis more is
+    tried from where it began, and stays if it is worth its price.
 
     Parameters
     ----------
@@ -113,7 +118,7 @@ class AxisTrials(Remembering):
     def goal(self) -> float:
         """The evidence that the trial has to come up to."""
         p = self.progress
-        return p.reference - self.price * min(p.held - p.target, _MOST_PRICES)
+        return p.reference + (self.price if p.is_check else -self.price)
 
     def watch(self, evidence: float, recent: list[float], n_epochs: int) -> Verdict:
         """Judge an epoch of the trial.
@@ -132,7 +137,11 @@ class AxisTrials(Remembering):
         p.best = max(p.best, evidence)
         if p.epoch >= n_epochs:
             return Verdict.HOLDS if p.best >= self.goal else Verdict.FAILS
-        if p.epoch >= _PATIENCE and len(recent) >= _SPAN:
+        if p.epoch < _PATIENCE:
+            return Verdict.GO_ON
+        if p.best >= max(p.reference, self.goal):
+            return Verdict.HOLDS
+        if len(recent) >= _SPAN:
             slope = (evidence - recent[-_SPAN]) / _SPAN
             if max(p.best, evidence + _OUTLOOK * slope) + self.margin < self.goal:
                 return Verdict.FAILS
@@ -141,7 +150,13 @@ class AxisTrials(Remembering):
     def conclude(self, holds: bool) -> None:
         """Take note of the outcome of the trial and aim at the next."""
         p = self.progress
+        if p.is_check:
+            if holds:
+                p.held, p.reference = p.target, p.best
+            self._end(may_check=holds)
+            return
         if holds:
+            p.start = p.held if p.held - p.target > 1 else math.inf
             p.held, p.reference = p.target, p.best
             if p.held <= p.failed:  # It failed from afar, and holds now.
                 p.failed, p.failed_from = -1.0, math.inf
@@ -157,10 +172,17 @@ class AxisTrials(Remembering):
         p.epoch, p.best = 0.0, -math.inf
         failed_near = p.held - p.failed <= 1 and p.failed_from <= p.held
         if p.held <= 0 or failed_near:
-            p.is_over = 1.0
-            p.target = p.held
-            return
-        p.target = float(max(target, 0))
+            self._end(may_check=True)
+        else:
+            p.target = float(max(target, 0))
+
+    def _end(self, may_check: bool) -> None:
+        """End the search, unless one axis more is to be tried."""
+        p = self.progress
+        p.epoch, p.best = 0.0, -math.inf
+        p.is_check = float(may_check and p.held + 1 < p.start < math.inf)
+        p.is_over = 1.0 - p.is_check
+        p.target = p.held + p.is_check
 
 
 class Elimination(nn.Module):
@@ -244,13 +266,16 @@ class Elimination(nn.Module):
             }
         )
         if holds:
+            if trial.held - trial.target > 1:
+                self.shelf.rename("held", "before")
             self.shelf.rename("best", "held")
         self.trials.conclude(holds)
         self._next_trial(model, rows)
         return True
 
     def _next_trial(self, model: EvidenceModule, rows: Tensor) -> None:
-        self.shelf.put_back("held", model.state())
+        is_check = bool(self.trials.progress.is_check)
+        self.shelf.put_back("before" if is_check else "held", model.state())
         if not self.is_over:
             model.keep_axes(model.ranking(rows)[: self.trials.target])
 
@@ -259,4 +284,4 @@ class Elimination(nn.Module):
         if "held" in self.shelf:
             self.shelf.put_back("held", model.state())
             self.trials.progress.is_over = 1.0
-        self.shelf.drop("held", "best")
+        self.shelf.drop("held", "before", "best")

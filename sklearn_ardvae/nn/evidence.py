@@ -260,8 +260,12 @@ class EvidenceModule(VariationalModule):
             exact = WidthCurves.losses(self.principal, self.unseen, width)
             losses[:, :width] = exact.to(losses)
         self.noise.copy_(noise)
-        error = (self(self.unseen) - self.unseen).square().mean().item()
-        return AxisWorth.of(losses, evidence, error)
+        return AxisWorth.of(losses, evidence, self.squared_error(self.unseen))
+
+    @torch.no_grad()
+    def squared_error(self, x: Tensor) -> float:
+        """Return that of a feature of rows x, reconstructed from the mean codes."""
+        return (self(x) - x).square().mean().item()
 
     @torch.no_grad()
     def relevance(self, rows: Tensor) -> Tensor:
@@ -300,8 +304,7 @@ class EvidenceModule(VariationalModule):
         return self.search is not None
 
     def begin(self, start: FitStart) -> None:
-        if not self.is_scale_free:
-            super().begin(start)
+        super().begin(start)
         if self.search is None:
             return
         most = min(self.n_components, len(start.seen) - 1, self.n_features - 1)

@@ -13,9 +13,31 @@ from .principal import PrincipalBasis
 
 __all__ = [
     "BesideLinear",
+    "WithinRange",
     "linear_and_perceptrons",
     "start_at_principal_axes",
 ]
+
+
+class WithinRange(nn.Module):
+    """Moves features to the range that they had in the rows of a fit."""
+
+    lowest: Tensor
+    highest: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("lowest", torch.full((n_features,), -torch.inf))
+        self.register_buffer("highest", torch.full((n_features,), torch.inf))
+
+    def show(self, rows: Tensor, anew: bool) -> None:
+        """Take the range of rows, beside the present one or in its place."""
+        lowest, highest = rows.amin(0), rows.amax(0)
+        self.lowest.copy_(lowest if anew else lowest.minimum(self.lowest))
+        self.highest.copy_(highest if anew else highest.maximum(self.highest))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(self.lowest, self.highest)
 
 
 class BesideLinear(nn.Module):
@@ -27,19 +49,29 @@ class BesideLinear(nn.Module):
         Linear layers first and last.
     n_linear : int
         Outputs, the first ones, that the linear map adds to.
+    within : WithinRange, optional
+        What rows go through before the perceptron. Far from all that it was trained
+        on, a perceptron goes anywhere; the linear map goes on as it does elsewhere.
     """
 
-    def __init__(self, perceptron: nn.Sequential, n_linear: int) -> None:
+    def __init__(
+        self,
+        perceptron: nn.Sequential,
+        n_linear: int,
+        within: WithinRange | None = None,
+    ) -> None:
         super().__init__()
         first, last = perceptron[0], perceptron[-1]
         assert isinstance(first, nn.Linear)
         assert isinstance(last, nn.Linear)
         self.perceptron = perceptron
+        self.within = within or nn.Identity()
         self.linear = nn.Linear(first.in_features, n_linear)
         self.n_others = last.out_features - n_linear
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.perceptron(x) + F.pad(self.linear(x), (0, self.n_others))
+        linear = F.pad(self.linear(x), (0, self.n_others))
+        return self.perceptron(self.within(x)) + linear
 
     @torch.no_grad()
     def become_linear(self, weight: Tensor, bias: Tensor) -> None:
@@ -58,7 +90,7 @@ def linear_and_perceptrons(
     """Return mirrored perceptrons, each beside a linear map of means."""
     encoder, decoder = mirrored_perceptrons(ends, hidden_layer_sizes, activation)
     return (
-        BesideLinear(encoder, ends.n_components),
+        BesideLinear(encoder, ends.n_components, WithinRange(ends.n_features)),
         BesideLinear(decoder, ends.n_features),
     )
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .likelihoods import Likelihood
-from .linear_path import BesideLinear, start_at_principal_axes
+from .linear_path import BesideLinear, WithinRange, start_at_principal_axes
 from .principal import PrincipalBasis
 from .units import Units, adopt_units
 
@@ -381,9 +381,15 @@ class AutoencoderModule(nn.Module):
         """Update state after the steps of an epoch; `rows` are some training rows."""
 
     def begin(self, start: FitStart) -> None:
-        """Prepare for the epochs of a fit: networks that can, start at PCA."""
+        """Prepare for the epochs of a fit: networks that can, start at PCA.
+
+        Not those of a loss that is free of scale: such a module chooses its start.
+        """
+        for layer in self.modules():
+            if isinstance(layer, WithinRange):
+                layer.show(start.rows, anew=start.is_new)
         networks = self.networks_beside_linear()
-        if networks and start.is_new:
+        if networks and start.is_new and not self.is_scale_free:
             width = networks[0].linear.out_features
             width = min(width, self.n_features - 1, len(start.seen) - 1)
             principal = PrincipalBasis.of(start.rows, width, start.seen)

@@ -128,11 +128,14 @@ class WidthCurves:
     ----------
     densities : Tensor of shape (n_rows, n_widths)
         Log density of each row in nats, at the noise variance that fits all best.
+    noise : Tensor of shape (n_widths,)
+        That variance.
     errors : Tensor of shape (n_widths,)
         Mean squared error of one feature.
     """
 
     densities: Tensor
+    noise: Tensor
     errors: Tensor
 
     @classmethod
@@ -149,7 +152,12 @@ class WidthCurves:
         constant = (inside * variances.log()).sum(1) + left * noise.log()
         distances = along @ (inside / variances).T + outside / noise
         constant = constant + n_features * math.log(2.0 * math.pi)
-        return cls(-0.5 * (constant + distances), outside.mean(0) / n_features)
+        errors = outside.mean(0) / n_features
+        return cls(-0.5 * (constant + distances), noise, errors)
+
+    def width_of_noise(self, noise: float) -> int:
+        """Return the fewest axes that leave no more noise; if none do, one too many."""
+        return int((self.noise > noise).sum())
 
     @staticmethod
     def losses(principal: PrincipalBasis, unseen: Tensor, width: int) -> Tensor:

@@ -1,5 +1,6 @@
 """The stages of a fit, driven by evidences that are made up, and what it ends with."""
 
+import dataclasses
 import math
 from unittest import mock
 
@@ -14,7 +15,7 @@ from sklearn_ardvae.nn.course import Stage
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
 from sklearn_ardvae.nn.module import FitStart, HeldOut
 from sklearn_ardvae.nn.networks import build_networks
-from sklearn_ardvae.nn.principal import PrincipalBasis
+from sklearn_ardvae.nn.principal import PrincipalBasis, WidthCurves
 from sklearn_ardvae.nn.units import Units
 
 N_COMPONENTS, N_FEATURES, WIDTH = 6, 8, 4
@@ -68,6 +69,9 @@ class Drive:
         self.epoch, self.recent = 0, []
         monkeypatch.setattr(model, "count_relevant", lambda *_: counts(self.epoch))
         monkeypatch.setattr(model, "ranking", lambda *_: [2, 0, 3, 1, 4, 5])
+        # Marked weights are not better than PCA, whatever evidence is told of them.
+        self.gain_on_linear = self.course._gain_on_linear
+        self.course._gain_on_linear = lambda model: torch.tensor([1.0, 1.1])
 
     @property
     def marked(self):
@@ -361,6 +365,44 @@ class TestStages:
         assert drive.mark == start + 3
         assert kept(drive.model) == list(range(WIDTH))
 
+    @pytest.mark.parametrize(
+        ("gains", "tries"),
+        [([0.0, 0.0], False), ([0.5, 1.5], False), ([0.9, 1.1], True)],
+    )
+    def test_but_has_no_trials_unless_it_gained_on_pca(self, drive, gains, tries):
+        self.to_linear(drive, plain=0.0)
+        # By three standard errors: 1.06 and 0.21 here, if at all.
+        drive.course._gain_on_linear = lambda model: torch.tensor(gains)
+        evidence = drive.course.progress.linear_evidence
+        stage = Stage.LINEAR_TRIALS if tries else Stage.OVER
+        assert drive.until(stage, lambda n: 1e3 if n == 3 else evidence) == 28
+
+    @pytest.mark.parametrize(
+        ("noise", "lead", "tries"),
+        # Of a variance of about 1. At most 4 axes of PCA, each for 0.15 nats.
+        [(0.5, 0.7, False), (0.5, 0.3, True), (0.05, 0.7, True)],
+    )
+    def test_networks_far_behind_pca_have_no_trials(self, drive, noise, lead, tries):
+        drive.until(Stage.FREE, flat(5))
+        drive.course.progress.linear_evidence = 1000.0
+        drive.model.noise.fill_(noise * drive.model.feature_variance)
+        best = 1000.0 - lead
+        n_free = drive.until(
+            Stage.TRIALS if tries else Stage.LINEAR,
+            lambda n: best if n == 1 else best - 1.0,
+        )
+        assert n_free == 26
+        if not tries:
+            assert drive.course.progress.plain_axes == 3
+            assert drive.course.progress.plain_evidence == best
+
+    def test_compact_networks_are_not_compared_with_pca(self, drive):
+        drive.until(Stage.FREE, flat(5))
+        drive.until(Stage.TRIALS, flat(5))
+        drive.course._is_compact = lambda model: True
+        drive.until(Stage.OVER, lambda n: -1e6)
+        assert kept(drive.model) == [0, 2, 3]
+
     def test_and_loses_otherwise(self, drive):
         self.to_linear(drive, plain=1000.0)
         drive.until(Stage.OVER, lambda n: 1000.1 if n == 3 else 1000.0)
@@ -401,11 +443,63 @@ class TestStages:
             assert torch.equal(state[name], value), name
 
 
+class TestCompact:
+    """Two axes of networks against principal axes, two of which leave 0.6."""
+
+    def is_compact(self, model, *, noise=0.07, evidence=1.0, n_axes=2):
+        # Of a variance of 1: four axes leave less than 0.07, three do not.
+        left = torch.tensor([1.0, 0.8, 0.6, 0.1, 0.05, 0.01], dtype=torch.float64)
+        rows = torch.tensor([[-0.1], [0.1]], dtype=torch.float64)
+        densities = rows + torch.tensor([-9.0, -8.0, -7.0, -3.0, 0.0, 50.0])
+        curves = WidthCurves(densities, left, left)
+        model._fit = dataclasses.replace(model._fit, curves=curves)
+        with (
+            mock.patch.object(
+                model, "profile_noise", return_value=torch.full((2,), evidence)
+            ),
+            mock.patch.object(
+                type(model), "feature_variance", mock.PropertyMock(return_value=1.0)
+            ),
+        ):
+            model.noise.fill_(noise)
+            model.keep_axes(range(n_axes))
+            return model.search._is_compact(model)
+
+    @pytest.mark.parametrize(
+        ("changed", "expected"),
+        [
+            # Five axes have the better evidence, 50; but those of the same noise not.
+            ({}, True),
+            ({"evidence": 0.2}, False),
+            # Three of four axes are many.
+            ({"n_axes": 3}, False),
+            # Three axes leave no more than 0.1, and then two are many.
+            ({"noise": 0.1}, False),
+            # No number of axes leaves so little: as if there were one more.
+            ({"noise": 0.005, "evidence": 51.0}, True),
+            ({"noise": 0.005, "evidence": 50.0}, False),
+            ({"n_axes": 0}, False),
+        ],
+    )
+    def test_pca_of_the_same_noise_needs_more_axes_and_is_worse(
+        self, drive, changed, expected
+    ):
+        assert self.is_compact(drive.model, **changed) == expected
+
+    def test_much_noise_is_no_manifold(self, drive, monkeypatch):
+        assert not self.is_compact(drive.model, noise=0.11, n_axes=1)
+        # It would be with one of three axes.
+        monkeypatch.setattr(course, "_COMPACT_NOISE", 0.5)
+        assert self.is_compact(drive.model, noise=0.11, n_axes=1)
+
+
 class TestSettle:
     """Wherever training ends: the best that there is, and nothing on the shelf."""
 
     def settle(self, drive, *, compares=False):
-        if not compares:
+        if compares:
+            drive.course._gain_on_linear = drive.gain_on_linear
+        else:
             drive.course.shelf.drop("linear")
         drive.course.settle(drive.model, rows())
         assert drive.course.is_over
@@ -462,6 +556,24 @@ class TestSettle:
         expected = values[:-WIDTH].mean()
         assert model.noise.item() == pytest.approx(expected, rel=1e-5)
         assert kept(model) == list(range(WIDTH))
+
+    def test_so_is_it_where_it_reconstructs_better(self, drive, monkeypatch):
+        drive.course._gain_on_linear = lambda model: torch.tensor([1e3, 1.1e3])
+        drive.gain_on_linear = drive.course._gain_on_linear
+        model = drive.model
+        error = model.fit_rows.curves.errors[model.n_kept()].item()
+        monkeypatch.setattr(model, "squared_error", lambda x: 1.001 * error)
+        self.settle(drive, compares=True)
+        assert model.is_linear
+
+    def test_but_not_where_it_does_not(self, drive, monkeypatch):
+        drive.course._gain_on_linear = lambda model: torch.tensor([1e3, 1.1e3])
+        drive.gain_on_linear = drive.course._gain_on_linear
+        model = drive.model
+        error = model.fit_rows.curves.errors[model.n_kept()].item()
+        monkeypatch.setattr(model, "squared_error", lambda x: 0.999 * error)
+        self.settle(drive, compares=True)
+        assert not model.is_linear
 
     @pytest.mark.parametrize("shift", [0.0, 0.05])
     def test_the_networks_are_kept_where_they_are_better(self, drive, shift):

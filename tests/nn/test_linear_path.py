@@ -10,6 +10,7 @@ from torch import nn
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
 from sklearn_ardvae.nn.linear_path import (
     BesideLinear,
+    WithinRange,
     linear_and_perceptrons,
     start_at_principal_axes,
 )
@@ -245,3 +246,53 @@ def test_a_plain_perceptron_is_left_alone():
     model.begin(FitStart(rows(), torch.arange(80), rows(), 10, is_new=True))
     for parameter, old in zip(model.parameters(), before, strict=True):
         assert torch.equal(parameter, old)
+
+
+class TestWithinRange:
+    """Perceptrons see no features beyond those of the rows of a fit."""
+
+    def test_before_a_fit_nothing_is_moved(self):
+        x = 1e6 * rows()
+        assert torch.equal(WithinRange(7)(x), x)
+
+    def test_features_go_to_the_nearest_that_was_shown(self):
+        layer = WithinRange(2)
+        layer.show(torch.tensor([[-1.0, 5.0], [2.0, 3.0], [0.0, 4.0]]), anew=True)
+        x = torch.tensor([[-3.0, 4.5], [0.5, 9.0], [2.0, 3.0]])
+        expected = [[-1.0, 4.5], [0.5, 5.0], [2.0, 3.0]]
+        assert layer(x).tolist() == expected
+
+    @pytest.mark.parametrize(
+        ("anew", "expected"), [(True, [0.5, 3.0]), (False, [0.0, 3.0])]
+    )
+    def test_a_fit_that_goes_on_adds_its_rows(self, anew, expected):
+        layer = WithinRange(1)
+        layer.show(torch.tensor([[0.0], [1.0]]), anew=True)
+        layer.show(torch.tensor([[0.5], [3.0]]), anew=anew)
+        assert [layer.lowest.item(), layer.highest.item()] == expected
+
+    @pytest.mark.parametrize("is_new", [True, False])
+    def test_a_module_shows_all_rows_of_a_fit(self, is_new):
+        x = rows()
+        module, _ = start(x, 3)
+        seen = torch.arange(20)
+        module.begin(FitStart(x, seen, x[20:], 500, is_new=is_new))
+        within = module.encoder.within
+        # Where the fit is not the first, beside those of before: any.
+        lowest = x.amin(0) if is_new else torch.full((7,), -torch.inf)
+        assert torch.equal(within.lowest, lowest)
+        assert torch.equal(within.highest, -lowest if not is_new else x.amax(0))
+
+    def test_beyond_them_networks_go_on_as_their_linear_map(self):
+        x = rows()
+        encoder, _ = networks(x, 4)
+        encoder.within.show(x, anew=True)
+        far = x[:1] + torch.tensor([1e3, 0.0, 0.0, -1e3, 0.0, 0.0, 0.0])
+        edge = encoder.within(far)
+        assert not torch.equal(edge, far)
+        gone = encoder(far) - encoder(edge)
+        torch.testing.assert_close(
+            gone[:, :4], encoder.linear(far) - encoder.linear(edge)
+        )
+        # Not the log variances.
+        assert gone[:, 4:].abs().max() < 1e-5

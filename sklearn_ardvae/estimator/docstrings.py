@@ -141,10 +141,10 @@ count_by : {"relevance", "evidence"}, default="relevance"
     What decides how many components are active. ``"relevance"``: the fewest whose
     relevances exceed 99 % of the total. ``"evidence"``: once the loss has converged,
     axes go, the least relevant first, as long as the evidence of the validation rows
-    falls by less than a hundredth of a nat a feature for each. The
-    attributes `axis_evidence_` and `axis_evidence_std_` then say what an axis is worth
-    in nats a row, as `ARDVAE` has them. It takes trials of 40 epochs each, within
-    `max_iter`, and needs `early_stopping`.
+    falls by less than 0.007 nats a feature at a step. The attributes `axis_evidence_`
+    and `axis_evidence_std_` then say what an axis is worth in nats a row, as `ARDVAE`
+    has them. It takes trials of 30 epochs each, within `max_iter`, and needs
+    `early_stopping`.
 """
 
 _EVIDENCE_ATTRIBUTES = """

@@ -280,8 +280,8 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     count_by : {"auto", "evidence", "relevance"}, default="auto"
         What decides how many components are active. ``"evidence"``: axes go, the least
         relevant first, as long as the evidence of the validation rows falls by less
-        than a hundredth of a nat a feature for each. ``"relevance"``: the paper's rule,
-        the fewest axes whose relevances exceed `relevance_threshold` of the total.
+        than 0.007 nats a feature at a step. ``"relevance"``: the paper's rule, the
+        fewest axes whose relevances exceed `relevance_threshold` of the total.
         ``"auto"``: by evidence if beta is ``"auto"``, by relevance at a fixed beta.
     prior : {"gaussian", "student_t"}, default="gaussian"
         The learned prior of an axis: N(0, b/a), or the marginal over its unknown

@@ -41,23 +41,23 @@ _HELD_NOISE, _DECADE = 0.1, 10
 # not have fallen, nor the evidence risen; of the second at most, and those without gain
 # that end it; of a trial.
 _HOLD, _LONGEST_HOLD, _STABLE, _HOLD_IDLE = 30, 150, 25, 10
-_FREE, _NO_GAIN, _TRIAL = 110, 25, 40
+_FREE, _NO_GAIN, _TRIAL = 110, 25, 30
 # The count is looked at so often, by the paper's rule.
 _EVERY, _SHARE = 5, 0.99
 # Learning rates over the estimator's: at the end of the second stage, and from
 # probabilistic PCA.
 _FREE_END, _LINEAR_RATE = 0.02, 0.25
-# From probabilistic PCA: epochs without gain before the rate is halved, and the end;
-# what is a gain, in shares of the evidence.
-_CUT_AFTER, _STOP_AFTER, _GAIN = 10, 25, 1e-4
+# From probabilistic PCA: epochs at most, and those without gain before the rate is
+# halved, and the end; what is a gain, in nats a row and feature.
+_LINEAR, _CUT_AFTER, _STOP_AFTER, _GAIN = 110, 10, 25, 1e-3
 # Epochs in which that fit is given the benefit of the doubt, and of its slope.
-_DOUBT, _SPAN, _OUTLOOK = 20, 10, 30
+_DOUBT, _SPAN, _OUTLOOK = 12, 10, 30
 # Nats a row and axis that one of two models must be better for each axis more; in all
 # no more than that a feature.
 _AXIS_PRICE, _FEATURE_PRICE = 0.15, 0.08
 # Networks are compact that leave at most this share of the variance, with at most this
 # share of the axes that PCA needs to leave as little.
-_COMPACT_NOISE, _COMPACT_AXES = 0.1, 0.6
+_COMPACT_NOISE, _COMPACT_AXES = 0.25, 0.65
 # Standard errors by which the networks must be better than probabilistic PCA.
 _SIGNIFICANT = 3.0
 # A budget of fewer epochs makes all stages shorter.
@@ -311,14 +311,15 @@ class Course(Remembering):
     ) -> None:
         """Train from probabilistic PCA, while it may become better than the other."""
         p = self.progress
-        gained = evidence > p.best + _GAIN * abs(p.best)
+        gained = evidence > p.best + _GAIN * model.n_features
         self._keep_best(model, evidence)
         p.since_gain = 0.0 if gained else p.since_gain + 1
         p.since_cut = 0.0 if gained else p.since_cut + 1
         if p.since_cut >= _CUT_AFTER:
             p.since_cut, p.rate = 0.0, p.rate / 2
         goal = self._goal(model)
-        if p.since_gain < _STOP_AFTER and not self._is_hopeless(evidence, recent, goal):
+        ends = p.epoch >= self._epochs(_LINEAR) or p.since_gain >= _STOP_AFTER
+        if not ends and not self._is_hopeless(evidence, recent, goal):
             return
         if p.best <= goal:
             self.shelf.put_back("plain", model.state())
@@ -355,8 +356,8 @@ class Course(Remembering):
 
         Without noise there is no end to the evidence of a subspace that holds all rows,
         however curved the manifold in it. So the networks are compared with the PCA
-        that leaves as much noise as they do: they are compact if it needs twice their
-        axes, and is worse by three standard errors.
+        that leaves as much noise as they do: they are compact if it needs half as many
+        axes more, and is worse by three standard errors.
         """
         evidence = model.profile_noise(model.unseen)
         noise, curves = model.noise.item(), model.fit_rows.curves

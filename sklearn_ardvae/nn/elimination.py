@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["AxisTrials", "Elimination", "Verdict"]
 
 # Nats a row and feature that an axis must be worth, to stay.
-AXIS_PRICE = 0.0075
+AXIS_PRICE = 0.007
 # Epochs of a trial before it may end early, and over which its slope is taken.
 _PATIENCE, _SPAN = 10, 8
 # Epochs of that slope that a trial is given to come up.
@@ -155,13 +155,15 @@ class AxisTrials(Remembering):
                 p.held, p.reference = p.target, p.best
             self._end(may_check=holds)
             return
-        if holds:
+        if not holds:
+            p.failed, p.failed_from = p.target, p.held
+        else:
             p.start = p.held if p.held - p.target > 1 else math.inf
             p.held, p.reference = p.target, p.best
             if p.held <= p.failed:  # It failed from afar, and holds now.
                 p.failed, p.failed_from = -1.0, math.inf
-        else:
-            p.failed, p.failed_from = p.target, p.held
+                self._aim(int(p.held) - 1)
+                return
         if p.held - p.failed == 1 and p.failed >= 0 and p.failed_from > p.held:
             self._aim(int(p.failed))
         else:
@@ -195,7 +197,7 @@ class Elimination(nn.Module):
         Of a trial.
     """
 
-    def __init__(self, n_features: int, n_epochs: int = 40) -> None:
+    def __init__(self, n_features: int, n_epochs: int = 30) -> None:
         super().__init__()
         self.n_epochs = n_epochs
         self.trials = AxisTrials(n_features)

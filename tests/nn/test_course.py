@@ -415,7 +415,7 @@ class TestStages:
         pace = n_epochs / 500
         assert drive.until(Stage.FREE, lambda n: float(n)) == round(150 * pace)
         assert drive.until(Stage.TRIALS, lambda n: float(n)) == round(110 * pace)
-        assert drive.course.elimination.n_epochs == round(40 * pace)
+        assert drive.course.elimination.n_epochs == round(30 * pace)
 
     def test_a_large_budget_does_not_make_them_longer(self, monkeypatch):
         drive = Drive(begin(module(), n_epochs=5000), monkeypatch)
@@ -487,10 +487,10 @@ class TestCompact:
         assert self.is_compact(drive.model, **changed) == expected
 
     def test_much_noise_is_no_manifold(self, drive, monkeypatch):
-        assert not self.is_compact(drive.model, noise=0.11, n_axes=1)
+        assert not self.is_compact(drive.model, noise=0.26, n_axes=1)
         # It would be with one of three axes.
         monkeypatch.setattr(course, "_COMPACT_NOISE", 0.5)
-        assert self.is_compact(drive.model, noise=0.11, n_axes=1)
+        assert self.is_compact(drive.model, noise=0.26, n_axes=1)
 
 
 class TestSettle:

@@ -131,7 +131,7 @@ def judged(
     if module.is_linear:
         order = torch.randperm(len(x), generator=generator).to(x.device)
         halves = [
-            preferred_width(x[half], module.n_components, generator)
+            preferred_width(x, module.n_components, generator, half)
             for half in order.chunk(2)
         ]
     else:

@@ -24,6 +24,7 @@ from torch import Tensor
 __all__ = ["PrincipalBasis", "WidthCurves", "preferred_width"]
 
 # Rows, where features are as many: a Gram matrix of 4096 x 4096 takes a few seconds.
+# And those of a block, or whose mean will do for that of more.
 _MOST = 4096
 # Multiplications beyond which one cut of the rows has to do for cross-validation.
 _CHEAP = 4e8
@@ -188,7 +189,9 @@ class WidthCurves:
         return torch.stack([whole - density(some) for some in without], dim=1)
 
 
-def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
+def preferred_width(
+    x: Tensor, most: int, generator: torch.Generator, index: Tensor | None = None
+) -> int:
     """Return the number of principal axes by which unseen rows are explained best.
 
     Five-fold cross-validation of the log density: the fewest axes with which it is no
@@ -203,8 +206,12 @@ def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
         No more axes than that, nor than a fold has rows or X features, less one.
     generator : torch.Generator
         Deals the rows to the folds.
+    index : Tensor of int, optional
+        Of the rows in question, in place of all.
     """
-    n_rows, n_features = x.shape
+    if index is None:
+        index = torch.arange(len(x), device=x.device)
+    n_rows, n_features = len(index), x.shape[1]
     if n_rows < 2 * _FOLDS:
         return 0
     order = torch.randperm(n_rows, generator=generator, device=generator.device)
@@ -215,8 +222,9 @@ def preferred_width(x: Tensor, most: int, generator: torch.Generator) -> int:
     for unseen in folds[:1] if one_will_do else folds:
         seen = torch.ones(n_rows, dtype=torch.bool, device=x.device)
         seen[unseen] = False
-        principal = PrincipalBasis.of(x, n_axes, seen.nonzero().squeeze(1))
-        densities.append(WidthCurves.of(principal, x[unseen]).densities)
+        principal = PrincipalBasis.of(x, n_axes, index[seen])
+        some = x[index[unseen[:_MOST]]]
+        densities.append(WidthCurves.of(principal, some).densities)
     gains = torch.cat(densities)
     gains = gains - gains[:, :1]
     means = gains.mean(0)

@@ -11,6 +11,13 @@ import torch
 from torch import Tensor
 
 from ..randomness import Stream, derived_generator
+from .against_pca import (
+    is_compact,
+    is_significant,
+    lead_of_pca,
+    leaves_little,
+    reconstructs_as_pca,
+)
 from .elimination import Elimination
 from .linear_path import start_at_principal_axes
 from .principal import PrincipalBasis, preferred_width
@@ -52,14 +59,6 @@ _FREE_END, _LINEAR_RATE = 0.02, 0.25
 _LINEAR, _CUT_AFTER, _STOP_AFTER, _GAIN = 110, 10, 25, 1e-3
 # Epochs in which that fit is given the benefit of the doubt, and of its slope.
 _DOUBT, _SPAN, _OUTLOOK = 12, 10, 30
-# Nats a row and axis that one of two models must be better for each axis more; in all
-# no more than that a feature.
-_AXIS_PRICE, _FEATURE_PRICE = 0.15, 0.08
-# Networks are compact that leave at most this share of the variance, with at most this
-# share of the axes that PCA needs to leave as little.
-_COMPACT_NOISE, _COMPACT_AXES = 0.25, 0.65
-# Standard errors by which the networks must be better than probabilistic PCA.
-_SIGNIFICANT = 3.0
 # A budget of fewer epochs makes all stages shorter.
 _BUDGET = 500
 
@@ -268,10 +267,10 @@ class Course(Remembering):
     def _is_behind(self, model: EvidenceModule) -> bool:
         """Whether no number of axes will make these networks better than PCA."""
         p = self.progress
-        may_be_compact = model.noise <= _COMPACT_NOISE * model.feature_variance
+        noise = model.noise.item()
         return (
             p.width > 0
-            and not may_be_compact
+            and not leaves_little(model, noise)
             and p.best + self._lead(model, 0, p.best) < p.linear_evidence
         )
 
@@ -287,7 +286,7 @@ class Course(Remembering):
     def _end_trials(self, model: EvidenceModule) -> None:
         p = self.progress
         self.elimination.settle(model)
-        if p.stage == Stage.LINEAR_TRIALS or not p.width or self._is_compact(model):
+        if p.stage == Stage.LINEAR_TRIALS or not p.width or is_compact(model):
             self._enter(Stage.OVER)
         else:
             self._begin_linear(model, self.elimination.trials.progress.reference)
@@ -326,7 +325,7 @@ class Course(Remembering):
             self._enter(Stage.OVER)
             return
         self.shelf.put_back("best", model.state())
-        if "linear" in self.shelf and not _is_significant(self._gain_on_linear(model)):
+        if "linear" in self.shelf and not is_significant(self._gain_on_linear(model)):
             self._enter(Stage.OVER)
         else:
             self._begin_trials(model, rows, Stage.LINEAR_TRIALS)
@@ -339,37 +338,7 @@ class Course(Remembering):
         return p.plain_evidence + self._lead(model, p.plain_axes, p.plain_evidence)
 
     def _lead(self, model: EvidenceModule, n_axes: float, evidence: float) -> float:
-        """Return the nats a row by which PCA's axes must lead `n_axes` of networks.
-
-        No more than what these gain on as many of PCA's: fewer axes are preferred
-        where they explain what linear ones cannot.
-        """
-        p = self.progress
-        price = _AXIS_PRICE * max(0.0, p.width - n_axes)
-        densities = model.fit_rows.curves.densities.mean(0)
-        of_pca = densities[min(int(n_axes), len(densities) - 1)].item()
-        gained = max(0.0, evidence - of_pca)
-        return min(price, _FEATURE_PRICE * model.n_features, gained)
-
-    def _is_compact(self, model: EvidenceModule) -> bool:
-        """Whether networks explain, with a few axes, what many of PCA's have to.
-
-        Without noise there is no end to the evidence of a subspace that holds all rows,
-        however curved the manifold in it. So the networks are compared with the PCA
-        that leaves as much noise as they do: they are compact if it needs half as many
-        axes more, and is worse by three standard errors.
-        """
-        evidence = model.profile_noise(model.unseen)
-        noise, curves = model.noise.item(), model.fit_rows.curves
-        width = curves.width_of_noise(noise)
-        gain = (
-            evidence.cpu() - curves.densities[:, min(width, curves.noise.shape[0] - 1)]
-        )
-        return (
-            noise <= _COMPACT_NOISE * model.feature_variance
-            and 0 < model.n_kept() <= _COMPACT_AXES * width
-            and _is_significant(gain)
-        )
+        return lead_of_pca(model, int(n_axes), evidence, int(self.progress.width))
 
     def _is_hopeless(self, evidence: float, recent: list[float], goal: float) -> bool:
         p = self.progress
@@ -409,12 +378,10 @@ class Course(Remembering):
 
         They have to reconstruct no worse than as many principal axes, too.
         """
-        errors = model.fit_rows.curves.errors
-        of_pca = errors[min(model.n_kept(), len(errors) - 1)].item()
-        restores = model.squared_error(model.unseen) <= of_pca
+        restores = reconstructs_as_pca(model)
         evidence = model.profile_noise(model.unseen).mean().item()
         lead = self._lead(model, model.n_kept(), evidence)
-        is_better = self._is_compact(model) or _is_significant(
+        is_better = is_compact(model) or is_significant(
             self._gain_on_linear(model), lead
         )
         self.progress.is_linear = float(not (restores and is_better))
@@ -429,9 +396,3 @@ class Course(Remembering):
         gain -= model.profile_noise(model.unseen)
         self.shelf.put_back("found", model.state())
         return gain
-
-
-def _is_significant(gain: Tensor, lead: float = 0.0) -> bool:
-    """Whether rows gain by three standard errors, given a lead."""
-    error = gain.std().item() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-    return gain.mean().item() + lead > _SIGNIFICANT * error

@@ -1,6 +1,5 @@
 """The stages of a fit, driven by evidences that are made up, and what it ends with."""
 
-import dataclasses
 import math
 from unittest import mock
 
@@ -15,7 +14,7 @@ from sklearn_ardvae.nn.course import Stage
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
 from sklearn_ardvae.nn.module import FitStart, HeldOut
 from sklearn_ardvae.nn.networks import build_networks
-from sklearn_ardvae.nn.principal import PrincipalBasis, WidthCurves
+from sklearn_ardvae.nn.principal import PrincipalBasis
 from sklearn_ardvae.nn.units import Units
 
 N_COMPONENTS, N_FEATURES, WIDTH = 6, 8, 4
@@ -396,10 +395,10 @@ class TestStages:
             assert drive.course.progress.plain_axes == 3
             assert drive.course.progress.plain_evidence == best
 
-    def test_compact_networks_are_not_compared_with_pca(self, drive):
+    def test_compact_networks_are_not_compared_with_pca(self, drive, monkeypatch):
         drive.until(Stage.FREE, flat(5))
         drive.until(Stage.TRIALS, flat(5))
-        drive.course._is_compact = lambda model: True
+        monkeypatch.setattr(course, "is_compact", lambda model: True)
         drive.until(Stage.OVER, lambda n: -1e6)
         assert kept(drive.model) == [0, 2, 3]
 
@@ -441,56 +440,6 @@ class TestStages:
         assert state.keys() == first.model.state_dict().keys()
         for name, value in first.model.state_dict().items():
             assert torch.equal(state[name], value), name
-
-
-class TestCompact:
-    """Two axes of networks against principal axes, two of which leave 0.6."""
-
-    def is_compact(self, model, *, noise=0.07, evidence=1.0, n_axes=2):
-        # Of a variance of 1: four axes leave less than 0.07, three do not.
-        left = torch.tensor([1.0, 0.8, 0.6, 0.1, 0.05, 0.01], dtype=torch.float64)
-        rows = torch.tensor([[-0.1], [0.1]], dtype=torch.float64)
-        densities = rows + torch.tensor([-9.0, -8.0, -7.0, -3.0, 0.0, 50.0])
-        curves = WidthCurves(densities, left, left)
-        model._fit = dataclasses.replace(model._fit, curves=curves)
-        with (
-            mock.patch.object(
-                model, "profile_noise", return_value=torch.full((2,), evidence)
-            ),
-            mock.patch.object(
-                type(model), "feature_variance", mock.PropertyMock(return_value=1.0)
-            ),
-        ):
-            model.noise.fill_(noise)
-            model.keep_axes(range(n_axes))
-            return model.search._is_compact(model)
-
-    @pytest.mark.parametrize(
-        ("changed", "expected"),
-        [
-            # Five axes have the better evidence, 50; but those of the same noise not.
-            ({}, True),
-            ({"evidence": 0.2}, False),
-            # Three of four axes are many.
-            ({"n_axes": 3}, False),
-            # Three axes leave no more than 0.1, and then two are many.
-            ({"noise": 0.1}, False),
-            # No number of axes leaves so little: as if there were one more.
-            ({"noise": 0.005, "evidence": 51.0}, True),
-            ({"noise": 0.005, "evidence": 50.0}, False),
-            ({"n_axes": 0}, False),
-        ],
-    )
-    def test_pca_of_the_same_noise_needs_more_axes_and_is_worse(
-        self, drive, changed, expected
-    ):
-        assert self.is_compact(drive.model, **changed) == expected
-
-    def test_much_noise_is_no_manifold(self, drive, monkeypatch):
-        assert not self.is_compact(drive.model, noise=0.26, n_axes=1)
-        # It would be with one of three axes.
-        monkeypatch.setattr(course, "_COMPACT_NOISE", 0.5)
-        assert self.is_compact(drive.model, noise=0.26, n_axes=1)
 
 
 class TestSettle:

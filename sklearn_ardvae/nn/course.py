@@ -317,7 +317,7 @@ class Course(Remembering):
         if p.since_cut >= _CUT_AFTER:
             p.since_cut, p.rate = 0.0, p.rate / 2
         goal = self._goal(model)
-        ends = p.epoch >= self._epochs(_LINEAR) or p.since_gain >= _STOP_AFTER
+        ends = p.epoch >= _LINEAR or p.since_gain >= _STOP_AFTER
         if not ends and not self._is_hopeless(evidence, recent, goal):
             return
         if p.best <= goal:

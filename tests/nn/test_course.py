@@ -506,23 +506,16 @@ class TestSettle:
         assert model.noise.item() == pytest.approx(expected, rel=1e-5)
         assert kept(model) == list(range(WIDTH))
 
-    def test_so_is_it_where_it_reconstructs_better(self, drive, monkeypatch):
-        drive.course._gain_on_linear = lambda model: torch.tensor([1e3, 1.1e3])
-        drive.gain_on_linear = drive.course._gain_on_linear
+    @pytest.mark.parametrize(("ratio", "is_linear"), [(1.001, True), (0.999, False)])
+    def test_so_is_it_where_it_reconstructs_better(
+        self, drive, monkeypatch, ratio, is_linear
+    ):
         model = drive.model
+        drive.gain_on_linear = lambda model: torch.tensor([1e3, 1.1e3])
         error = model.fit_rows.curves.errors[model.n_kept()].item()
-        monkeypatch.setattr(model, "squared_error", lambda x: 1.001 * error)
+        monkeypatch.setattr(model, "squared_error", lambda x: ratio * error)
         self.settle(drive, compares=True)
-        assert model.is_linear
-
-    def test_but_not_where_it_does_not(self, drive, monkeypatch):
-        drive.course._gain_on_linear = lambda model: torch.tensor([1e3, 1.1e3])
-        drive.gain_on_linear = drive.course._gain_on_linear
-        model = drive.model
-        error = model.fit_rows.curves.errors[model.n_kept()].item()
-        monkeypatch.setattr(model, "squared_error", lambda x: 0.999 * error)
-        self.settle(drive, compares=True)
-        assert not model.is_linear
+        assert model.is_linear == is_linear
 
     @pytest.mark.parametrize("shift", [0.0, 0.05])
     def test_the_networks_are_kept_where_they_are_better(self, drive, shift):

@@ -213,7 +213,7 @@ class TestAxisTrials:
             )
 
         # The best of 40 epochs differs by 0.015 from trial to trial, 2.2 deviations
-        # above the mean; the price of one axis is 13 times that, a cliff 25 times.
+        # above the mean; the price of one axis is 9 times that, a cliff 300 times.
         for start in [max(1, true), true + 1, 24, 40, 64]:
             assert Simulation(evidence).run(start) == true
 
@@ -242,7 +242,7 @@ class TestAxisTrials:
         assert AxisTrials(300).price == pytest.approx(15 * AxisTrials(20).price)
 
     def test_what_one_step_gave_does_not_pay_for_the_next(self):
-        # 13 surplus axes, worth -1 each; then each is worth 2: 13 times its price.
+        # 13 surplus axes, worth -1 each; then each is worth 2: 14 times its price.
         search = Simulation(cliff(11, height=2.0, gain=1.0))
         trials = search.trials
         trials.begin(24, -13.0)

@@ -213,7 +213,8 @@ class ARDVAEModule(EvidenceModule):
 
     def stretch_codes(self, x: Tensor) -> None:
         """Stretch the codes of rows as far as it lowers their error."""
-        mean = self.posterior(x).mean
+        blocks = x.split(_ENCODE_ROWS)
+        mean = torch.cat([self.posterior(rows).mean for rows in blocks])
         self.centre.copy_(mean.mean(0))
         variance = mean.var(0, correction=0)
         whole = self.prior_variance / variance.clamp_min(_VARIANCE_FLOOR)
@@ -221,7 +222,8 @@ class ARDVAEModule(EvidenceModule):
         errors = []
         for share in _SHARES:
             self.stretch.copy_(1.0 + share * (whole - 1.0))
-            errors.append((self(x) - x).square().mean().item())
+            squares = [(self(rows) - rows).square().sum() for rows in blocks]
+            errors.append(torch.stack(squares).sum().item())
         share = _SHARES[errors.index(min(errors))]
         self.stretch.copy_(1.0 + share * (whole - 1.0))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..randomness import derived_generator
 from ..relevance import count_active, jacobian_weights
+from .blocks import rows_of_block
 from .elimination import AXIS_PRICE, Elimination
 from .module import FitStart, Networks
 from .posteriors import GaussianPosterior
@@ -22,7 +23,6 @@ __all__ = ["AxisWorth", "EvidenceModule"]
 
 # Draws of the posterior behind the evidence of an epoch: in pairs.
 _DRAWS = 4
-_ROWS = 4096
 # At least this share of the error of unseen rows is taken for noise.
 _LEAST_OF_UNSEEN = 0.87
 # Rows at which the Jacobian is taken while training goes on.
@@ -203,7 +203,7 @@ class EvidenceModule(VariationalModule):
         generator = derived_generator(0, device=x.device)
         noise = torch.stack(self.draw_score_noise(_DRAWS, generator), dim=1)
         losses, divergences = [], []
-        for rows in x.split(_ROWS):
+        for rows in x.split(rows_of_block(_DRAWS * self.n_features)):
             q = self.posterior(rows)
             # All draws of all rows at once.
             wide = GaussianPosterior(*(_repeated(t) for t in (q.mean, q.log_variance)))

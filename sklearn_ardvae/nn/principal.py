@@ -15,16 +15,17 @@ it is computed in float64 on the CPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .blocks import doubles, rows_of_block
+
 __all__ = ["PrincipalBasis", "WidthCurves", "preferred_width"]
 
 # Rows, where features are as many: a Gram matrix of 4096 x 4096 takes a few seconds.
-# And those of a block, or whose mean will do for that of more.
+# And those whose mean will do for that of more.
 _MOST = 4096
 # Multiplications beyond which one cut of the rows has to do for cross-validation.
 _CHEAP = 4e8
@@ -69,19 +70,18 @@ class PrincipalBasis:
             index = index[:_MOST]
         n_rows, n_features = len(index), x.shape[1]
 
-        def blocks() -> Iterator[Tensor]:
-            return (x[some].cpu().double() for some in index.split(_MOST))
-
         # About the first row, digits do not cancel.
         first = x[index[0]].cpu().double()
-        mean = first + sum((rows - first).sum(0) for rows in blocks()) / n_rows
+        mean = (
+            first + sum(rows.sub_(first).sum(0) for rows in doubles(x, index)) / n_rows
+        )
         if n_features <= n_rows:
-            centred = (rows - mean for rows in blocks())
+            centred = (rows.sub_(mean) for rows in doubles(x, index))
             covariance = sum(rows.T @ rows for rows in centred) / n_rows
             values, vectors = torch.linalg.eigh(covariance)
             axes = vectors.flip(1)[:, :n_axes].T
         else:
-            rows = next(blocks()) - mean
+            rows = x[index].cpu().double() - mean
             values, vectors = torch.linalg.eigh(rows @ rows.T / n_rows)
             # Also beyond the rank of the rows they are orthonormal.
             axes = torch.linalg.qr(rows.T @ vectors.flip(1)[:, :n_axes])[0].T
@@ -114,9 +114,13 @@ class PrincipalBasis:
         outside : Tensor of shape (n_rows, n_axes + 1)
             Squared distance from the subspace of so many axes.
         """
-        centred = x.cpu().double() - self.mean
-        along = (centred @ self.axes.T).square()
-        size = centred.square().sum(1, keepdim=True)
+        along = x.new_empty(len(x), len(self.axes), dtype=torch.float64, device="cpu")
+        size = along.new_empty(len(x), 1)
+        n_rows = rows_of_block(x.shape[1])
+        into = zip(along.split(n_rows), size.split(n_rows), strict=True)
+        for rows, (coordinates, sizes) in zip(doubles(x), into, strict=True):
+            torch.mm(rows.sub_(self.mean), self.axes.T, out=coordinates).square_()
+            torch.sum(rows.square_(), 1, keepdim=True, out=sizes)
         spanned = torch.cat((torch.zeros_like(size), along.cumsum(1)), dim=1)
         return along, (size - spanned).clamp_min(0.0)
 

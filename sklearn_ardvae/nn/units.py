@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .blocks import doubles, rows_of_block
+
 __all__ = [
     "NarrowCodes",
     "Restored",
@@ -22,7 +24,6 @@ __all__ = [
     "units_of",
 ]
 
-_BLOCK = 4096
 _LARGEST, _SMALLEST = 1e18, 1e-18
 
 
@@ -50,7 +51,9 @@ class Units:
         ValueError
             If squares of them do not fit into float32.
         """
-        largest = max(rows.abs().max().item() for rows in x.split(_BLOCK))
+        largest = max(
+            rows.abs().max().item() for rows in x.split(rows_of_block(x.shape[1]))
+        )
         if largest > _LARGEST:
             raise ValueError(
                 "Input X contains infinity or a value too large for dtype('float32') "
@@ -58,13 +61,10 @@ class Units:
             )
         first = x[:1].cpu().double().squeeze(0)
         total = torch.zeros_like(first)
-        for rows in x.split(_BLOCK):
-            total += (rows.cpu().double() - first).sum(0)
+        for rows in doubles(x):
+            total += rows.sub_(first).sum(0)
         centre = first + total / len(x)
-        squares = sum(
-            (rows.cpu().double() - centre).square().sum().item()
-            for rows in x.split(_BLOCK)
-        )
+        squares = sum(rows.sub_(centre).square_().sum().item() for rows in doubles(x))
         size = centre.abs().max().item()
         scale = (squares / x.numel()) ** 0.5
         # What is left of constant columns is rounding; smaller squares are no floats.
@@ -80,8 +80,9 @@ class Units:
     def standardise(self, x: Tensor) -> Tensor:
         """Return rows of mean 0 and mean variance 1, as float32, where x is."""
         result = x.new_empty(x.shape, dtype=torch.float32)
-        for rows, into in zip(x.split(_BLOCK), result.split(_BLOCK), strict=True):
-            into.copy_((rows.cpu().double() - self.centre) / self.scale)
+        into = result.split(rows_of_block(x.shape[1]))
+        for rows, block in zip(doubles(x), into, strict=True):
+            block.copy_(rows.sub_(self.centre).div_(self.scale))
         return result
 
 

@@ -53,6 +53,9 @@ class Verdict:
         Axes that either half of the rows would want.
     n_faint : int
         Features of hardly any variance.
+    curved_axes : int
+        Axes of networks that explain the rows better than as many of PCA's, where PCA
+        of more of them explains the rows best; 0 if there are no such networks.
     """
 
     n_samples: int
@@ -67,6 +70,7 @@ class Verdict:
     pca_error: float
     counts_of_halves: tuple[int, int]
     n_faint: int = 0
+    curved_axes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers by name, as a file takes them."""
@@ -97,6 +101,14 @@ class Verdict:
             doubts.append(
                 f"{self.n_samples} rows are too few to tell {self.n_active} axes from "
                 f"noise: {max(_ROWS, _ROWS_PER_AXIS * self.n_active)} are the least."
+            )
+        if self.is_linear and 0 < self.curved_axes < self.n_active:
+            doubts.append(
+                f"Networks of {self.curved_axes} axes explain unseen rows better than "
+                f"as many principal axes do, though not as well as {self.n_active} of "
+                f"them: the data are curved, and {self.n_samples} rows too few to "
+                f"follow them. {self.n_active} is an upper bound; more rows may lower "
+                "it."
             )
         if self.is_linear and self.n_faint:
             doubts.append(
@@ -153,4 +165,5 @@ def judged(
         * squared_unit,
         counts_of_halves=(halves[0], halves[-1]),
         n_faint=int(faint.sum()),
+        curved_axes=module.search.curved_axes if module.is_linear else 0,
     )

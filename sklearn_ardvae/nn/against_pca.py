@@ -19,6 +19,7 @@ __all__ = [
     "is_compact",
     "is_significant",
     "lead_of_pca",
+    "leads_as_many",
     "leaves_little",
     "reconstructs_as_pca",
 ]
@@ -77,6 +78,17 @@ def is_compact(model: EvidenceModule) -> bool:
         and 0 < model.n_kept() <= _COMPACT_AXES * width
         and is_significant(gain)
     )
+
+
+@torch.no_grad()
+def leads_as_many(model: EvidenceModule) -> bool:
+    """Whether networks explain rows better than PCA of as many axes: they are curved.
+
+    By three standard errors. That of more axes may still be the best of all.
+    """
+    densities = model.fit_rows.curves.densities
+    of_pca = densities[:, min(model.n_kept(), densities.shape[1] - 1)]
+    return is_significant(model.profile_noise(model.unseen).cpu() - of_pca)
 
 
 @torch.no_grad()

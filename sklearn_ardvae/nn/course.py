@@ -15,6 +15,7 @@ from .against_pca import (
     is_compact,
     is_significant,
     lead_of_pca,
+    leads_as_many,
     leaves_little,
     reconstructs_as_pca,
 )
@@ -67,7 +68,8 @@ _BUDGET = 500
 class Progress:
     """Where the fit is; epochs are counted from the start of each stage.
 
-    `width` is the number of axes that probabilistic PCA wants.
+    `width` is the number of axes that probabilistic PCA wants; `curved_axes` those with
+    which the first networks, whose place it takes, are better than as many of PCA's.
     """
 
     stage: float = Stage.HOLD
@@ -83,6 +85,7 @@ class Progress:
     is_linear: float = 0.0
     plain_evidence: float = -math.inf
     plain_axes: float = 0.0
+    curved_axes: float = 0.0
     linear_evidence: float = -math.inf
 
 
@@ -115,6 +118,11 @@ class Course(Remembering):
     def is_linear(self) -> bool:
         """Whether the outcome is probabilistic PCA."""
         return bool(self.progress.is_linear)
+
+    @property
+    def curved_axes(self) -> int:
+        """Of networks that are better than as many of PCA's; 0 if none were."""
+        return int(self.progress.curved_axes)
 
     @property
     def is_over(self) -> bool:
@@ -295,6 +303,7 @@ class Course(Remembering):
         """Keep the present networks, of known evidence; train from PCA."""
         p = self.progress
         p.plain_evidence, p.plain_axes = evidence, model.n_kept()
+        p.curved_axes = p.plain_axes if leads_as_many(model) else 0.0
         self.shelf.keep("plain", model.state())
         self._enter(Stage.LINEAR)
         self.shelf.put_back("linear", model.state())

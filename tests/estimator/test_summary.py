@@ -86,6 +86,7 @@ class TestText:
             ({"error": 0.3}, "PCA of 2 components reconstructs unseen rows better"),
             ({"counts_of_halves": (2, 9)}, "2 axes, the other for 9"),
             ({"n_samples": 30}, "30 rows are too few"),
+            ({"is_linear": True, "curved_axes": 1}, "2 is an upper bound"),
             ({"is_linear": True, "axes": ()}, "each row is the mean, and noise"),
             ({"axes": ()}, "where all is noise"),
         ],
@@ -97,7 +98,12 @@ class TestText:
 
     @pytest.mark.parametrize(
         "changed",
-        [{"error": 0.3}, {"counts_of_halves": (2, 9)}, {"n_samples": 30}],
+        [
+            {"error": 0.3},
+            {"counts_of_halves": (2, 9)},
+            {"n_samples": 30},
+            {"curved_axes": 1, "is_linear": True},
+        ],
         ids=lambda changed: next(iter(changed)),
     )
     def test_every_doubt_is_said_and_no_other_trusted(self, changed):
@@ -106,6 +112,12 @@ class TestText:
         assert len(summary.doubts) == 1
         assert "trust the count? No. " + summary.doubts[0] in text
         assert "Nothing speaks against it" not in text
+
+    @pytest.mark.parametrize(
+        "changed", [{"curved_axes": 1}, {"curved_axes": 2, "is_linear": True}]
+    )
+    def test_networks_that_were_taken_or_need_as_many_axes_bound_nothing(self, changed):
+        assert summary_of(**changed).doubts == []
 
     def test_figures_of_rows_that_pca_has_seen_are_not_shown(self):
         text = str(summary_of(is_linear=True))

@@ -12,6 +12,7 @@ from sklearn_ardvae.nn.against_pca import (
     is_compact,
     is_significant,
     lead_of_pca,
+    leads_as_many,
     reconstructs_as_pca,
 )
 from sklearn_ardvae.nn.principal import WidthCurves
@@ -104,6 +105,22 @@ class TestIsCompact:
         assert not is_compact(networks)
         monkeypatch.setattr(against_pca, "_COMPACT_NOISE", 0.5)
         assert is_compact(networks)
+
+
+class TestLeadsAsMany:
+    @pytest.mark.parametrize(
+        ("n_axes", "evidence", "expected"),
+        [
+            # Significant is 0.3, whatever PCA of more axes has: 50.
+            (2, -6.69, True),
+            (2, -6.71, False),
+            (4, 0.31, True),
+            (4, 0.29, False),
+            (7, 49.0, False),
+        ],
+    )
+    def test_as_many_axes_are_the_measure(self, n_axes, evidence, expected):
+        assert leads_as_many(model(n_axes=n_axes, evidence=evidence)) == expected
 
 
 class TestReconstructs:

@@ -17,6 +17,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import NonNegative
 from ..nn.deterministic import DeterministicModule
+from ..nn.linear_path import BesideLinear
 from ..nn.module import LossTerms, Networks, Noise
 
 __all__ = ["RAE"]
@@ -56,6 +57,10 @@ class RAEModule(DeterministicModule):
             for layer in self.decoder.modules():
                 if isinstance(layer, _KERNELS):
                     spectral_norm(layer, n_power_iterations=_ITERATIONS)
+
+    def networks_beside_linear(self) -> list[BesideLinear]:
+        """Return none for "spectral": a kernel of norm one cannot add nothing."""
+        return [] if self.kind == "spectral" else super().networks_beside_linear()
 
     def end_epoch(self, rows: Tensor) -> None:
         """Let the norms of the kernels converge; validation and users see the result.
@@ -120,7 +125,8 @@ class RAE(BaseAutoencoder, output_components="all"):
     The squares are SUMS over features and over latent axes. P is the sum of the
     decoder's squared kernels (``penalty="l2"``), or the mean over the batch of the
     squared Frobenius norm of the decoder's Jacobian (``"gradient"``). ``"spectral"``
-    divides each kernel of the decoder by its largest singular value instead.
+    divides each kernel of the decoder by its largest singular value instead; then
+    networks beside a linear path start at random, not at PCA.
 
     Parameters
     ----------

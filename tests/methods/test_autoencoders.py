@@ -11,6 +11,7 @@ from sklearn_ardvae.methods.autoencoder import ContractiveModule, SparseModule
 from sklearn_ardvae.methods.rae import RAEModule
 from sklearn_ardvae.nn.deterministic import DeterministicModule
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
+from sklearn_ardvae.nn.linear_path import BesideLinear
 from sklearn_ardvae.nn.module import Networks
 
 D, L, B = 5, 3, 7
@@ -175,3 +176,16 @@ class TestRAE:
         # 1 to 5, and after one iteration in each batch these have up to 1.15.
         np.testing.assert_allclose(norms, 1.0, rtol=2e-3)
         assert len(norms) == 3
+
+    @pytest.mark.parametrize("kind", ["l2", "gradient", "none", "spectral"])
+    def test_all_but_spectral_kernels_may_start_at_pca(self, kind, low_rank):
+        settings = {"max_iter": 1, "learning_rate": 1e-12, "random_state": 0}
+        model = RAE(2, penalty=kind, architecture="linear_mlp", **settings)
+        module = model.fit(low_rank)._module
+        added = [
+            layer.perceptron[-1].weight.abs().max().item() > 1e-9
+            for layer in module.modules()
+            if isinstance(layer, BesideLinear)
+        ]
+        # A kernel of norm one adds something, so that the rest is not PCA.
+        assert added == [kind == "spectral"] * 2

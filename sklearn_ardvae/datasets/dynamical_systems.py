@@ -13,7 +13,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from ._bunch import loader, plain_summary
 from ._checks import check_count, check_number
-from ._flows import follow, kuramoto_sivashinsky_step, lorenz96_step, n_modes
+from ._solvers import follow, kuramoto_sivashinsky_step, lorenz96_step, n_modes
 
 __all__ = ["make_kuramoto_sivashinsky", "make_lorenz96"]
 

@@ -9,7 +9,7 @@ from scipy.integrate import simpson, solve_ivp
 from scipy.spatial.distance import pdist
 
 from sklearn_ardvae.datasets import make_kuramoto_sivashinsky, make_lorenz96
-from sklearn_ardvae.datasets._flows import (
+from sklearn_ardvae.datasets._solvers import (
     follow,
     kuramoto_sivashinsky_step,
     lorenz96_step,

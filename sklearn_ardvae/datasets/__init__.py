@@ -1,4 +1,4 @@
-"""Data sets: published ones from their files, rendered ones, and known manifolds.
+"""Data sets: published ones, rendered ones, known manifolds and chaotic systems.
 
 ``fetch_*`` read published files, downloading them if need be; ``make_*`` draw their
 data here. All return a :class:`sklearn.utils.Bunch`.
@@ -6,6 +6,7 @@ data here. All return a :class:`sklearn.utils.Bunch`.
 
 from .celeba import fetch_celeba
 from .digits import fetch_fashion_mnist, fetch_mnist
+from .dynamical_systems import make_kuramoto_sivashinsky, make_lorenz96
 from .factor_files import fetch_3dshapes, fetch_dsprites
 from .irmae_shapes import make_irmae_shapes
 from .manifolds import make_manifold, make_network_manifold
@@ -25,6 +26,8 @@ __all__ = [
     "make_color_sprites",
     "make_gaussian_bumps",
     "make_irmae_shapes",
+    "make_kuramoto_sivashinsky",
+    "make_lorenz96",
     "make_manifold",
     "make_network_manifold",
     "make_shapes3d",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sklearn.datasets
 from estimator_table import CLASSES, IDS, fast
 
 import sklearn_ardvae
@@ -130,9 +129,6 @@ def test_the_recipes_do_what_they_say(tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn.callback")
     pytest.importorskip("onnxscript")
     monkeypatch.chdir(tmp_path)
-    # A third of the rows takes a third of the time.
-    digits = [a[::3] for a in sklearn.datasets.load_digits(return_X_y=True)]
-    monkeypatch.setattr(sklearn.datasets, "load_digits", lambda **_: digits)
     page = ROOT / "docs/recipes.md"
     text, made = page.read_text(), {}
     for block in re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S):

@@ -171,6 +171,12 @@ LINEAR = {
 }
 
 
+@pytest.fixture(scope="module")
+def true_beta():
+    """A fit whose beta is twice the noise variance."""
+    return ARDVAE(6, beta=2 * 0.05**2, max_iter=1000, **LINEAR).fit(plane(3))
+
+
 class TestLinear:
     """With linear networks ARD-VAE is probabilistic PCA, which has a solution."""
 
@@ -197,11 +203,6 @@ class TestLinear:
         # Variances 1, 2.25 and 4; half of beta lies between the first and the second.
         model = ARDVAE(6, beta=3.0, **LINEAR).fit(plane(3))
         assert model.n_active_components_ == 2
-
-    @pytest.fixture(scope="class")
-    def true_beta(self):
-        """A fit whose beta is twice the noise variance."""
-        return ARDVAE(6, beta=2 * 0.05**2, max_iter=1000, **LINEAR).fit(plane(3))
 
     def test_the_evidence_is_that_of_factor_analysis(self, true_beta):
         x, test = plane(3), plane(3, seed=0)[:500]

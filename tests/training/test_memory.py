@@ -82,7 +82,7 @@ def added(name, calls):
         ("RRAE", {("score_samples", "float32"): 0.5, ("fit", "float32"): 0.7}),
         ("Autoencoder", {("score_samples", "float32"): 0.5}),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=["ARDVAE", "BetaVAE", "RRAE", "Autoencoder"],
 )
 def test_memory_beside_the_data(name, most):
     # Blocks of 4 MB, an eighth of these data, are in each number; a copy adds 1.

@@ -1,8 +1,5 @@
 """Relevance against autograd, closed forms and its own invariances."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -196,18 +193,3 @@ def test_the_count_on_the_device_is_the_number_selected(relevance):
 )
 def test_the_99_percent_rule(relevance, expected):
     np.testing.assert_array_equal(select_active(np.array(relevance)), expected)
-
-
-def test_relevance_does_not_load_forward_mode():
-    # Torch compiles what that needs with torch.jit.script, and warns of it in users'
-    # names. In a process of its own: it does so once.
-    program = """
-import sys, torch
-from sklearn_ardvae.relevance import jacobian_weights
-jacobian_weights(torch.sin, torch.zeros(2, 3))
-assert "torch._decomp.decompositions_for_jvp" not in sys.modules
-"""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr

@@ -364,13 +364,13 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     >>> import numpy as np
     >>> from sklearn_ardvae import ARDVAE
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 10))
+    >>> X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 10))
     >>> X += 0.1 * rng.normal(size=X.shape)
     >>> vae = ARDVAE(n_components=8, random_state=0).fit(X)
     >>> vae.n_active_components_
     2
     >>> vae.transform(X).shape
-    (500, 2)
+    (100, 2)
     """
 
     _module_class = ARDVAEModule

@@ -181,8 +181,8 @@ class IRMAE(_PrincipalAxesAutoencoder):
     >>> import numpy as np
     >>> from sklearn_ardvae import IRMAE
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 10))
-    >>> model = IRMAE(n_components=8, random_state=0).fit(X)
+    >>> X = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 10))
+    >>> model = IRMAE(n_components=8, max_iter=100, random_state=0).fit(X)
     >>> model.n_active_components_
     2
     """
@@ -244,8 +244,8 @@ class LoRAE(_PrincipalAxesAutoencoder):
     >>> import numpy as np
     >>> from sklearn_ardvae import LoRAE
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 10))
-    >>> model = LoRAE(n_components=8, random_state=0).fit(X)
+    >>> X = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 10))
+    >>> model = LoRAE(n_components=8, max_iter=60, random_state=0).fit(X)
     >>> model.n_active_components_
     2
     """

@@ -310,8 +310,8 @@ class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=F
     >>> import numpy as np
     >>> from sklearn_ardvae import L0ARMVAE
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 10))
-    >>> model = L0ARMVAE(4, random_state=0).fit(X)
+    >>> X = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 10))
+    >>> model = L0ARMVAE(4, max_iter=150, random_state=0).fit(X)
     >>> model.n_active_components_
     2
     """

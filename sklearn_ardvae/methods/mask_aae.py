@@ -375,8 +375,8 @@ class MaskAAE(
     >>> import numpy as np
     >>> from sklearn_ardvae import MaskAAE
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 10))
-    >>> model = MaskAAE(4, max_iter=30, random_state=0).fit(X)
+    >>> X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 10))
+    >>> model = MaskAAE(4, max_iter=2, random_state=0).fit(X)
     >>> model.mask_.shape
     (4,)
     """

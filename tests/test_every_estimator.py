@@ -40,17 +40,17 @@ RNG_CHECK_CALLS = {
     "sample": lambda model, x: model.sample(3, random_state=0),
 }
 
-
+# Filled by `fitted`.
 FITTED = {}
 
 
 @pytest.fixture(params=CLASSES, ids=IDS)
 def fitted(request, low_rank):
-    """Return a model that is fitted once; what a test sets on it, others do not see."""
+    """Return a copy of a model that is fitted once for all tests."""
     cls = request.param
     if cls not in FITTED:
         FITTED[cls] = fast(cls, n_components=4, max_iter=5).fit(low_rank)
-    return copy.copy(FITTED[cls])
+    return copy.deepcopy(FITTED[cls])
 
 
 def weights(model):

@@ -24,6 +24,11 @@ def large_variances(model):
     return variances > model.variance_threshold * variances.max()
 
 
+def before_the_gap(model):
+    drops = -np.diff(np.log(model.component_variance_.astype(float).clip(1e-30)))
+    return np.arange(model.n_components) <= np.argmax(drops)
+
+
 def rank(model):
     return np.arange(model.n_components) < model.rank_
 

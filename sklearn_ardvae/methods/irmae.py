@@ -26,8 +26,9 @@ from ..training.net import AutoencoderNet
 
 __all__ = ["IRMAE", "LoRAE"]
 
-# Variances below this share of the largest are rounding of float32 codes.
-_ROUNDING = float(torch.finfo(torch.float32).eps) ** 2
+# Variances below this share of the largest count as equal. A product of random matrices
+# begins with singular values that fall by many orders, down to the rounding of codes.
+_ROUNDING = torch.finfo(torch.float32).eps
 # How many times smaller variances are beyond a gap.
 _SMALLEST_GAP = 10.0
 
@@ -38,7 +39,7 @@ def above_the_gap(variances: Tensor) -> Tensor:
     Parameters
     ----------
     variances : Tensor of shape (n_components,)
-        Descending; what is below rounding counts as equal.
+        Descending; what is below 1.2e-7 of the largest counts as equal.
 
     Returns
     -------
@@ -208,10 +209,9 @@ class IRMAE(_PrincipalAxesAutoencoder):
     generation. It averages the squared error over features as well (Adam does not
     mind) and reads the rank off a plot.
     IRMAE-WD (Zeng et al.): ``IRMAE(n, 4, weight_decay=1e-6, learning_rate=1e-3,
-    active_rule="gap")``, data standardised feature by feature; its code has AdamW, whose
-    decay is not scaled as Adam scales gradients; the rank is where the singular values
-    of the covariance of the codes fall by orders of magnitude, which it reads off a
-    plot.
+    active_rule="gap")`` on data standardised feature by feature. Its code has AdamW,
+    whose decay is not scaled as Adam scales gradients. The rank is where the singular
+    values of the covariance of the codes fall by orders of magnitude, read off a plot.
     Ours: the threshold on variances; what "gap" takes for a fall; the defaults for
     network and training.
     Known to fail: the implicit bias is a matter of optimisation, so that learning rate,

@@ -157,11 +157,11 @@ class LeastVolumeAE(BaseAutoencoder, activation="leaky_relu"):
     error that `pruning_tolerance` bounds. Ours: the size of that tolerance, taken on
     up to 2000 rows; `sample` draws codes from a Gaussian with the moments of the
     training codes.
-    Known to fail: the slope is not bounded by 1 for other activations than those of
-    slope 1 (1.1 for each layer of ``"silu"``), for convolutions (whose kernels, taken as
-    matrices, have the norm 1), for batch normalisation, and beside a linear map
-    (``"linear_mlp"``: at most 2, in units of the standardised rows; its start is not
-    PCA). A bounded decoder fits strongly curved data worse.
+    Known to fail: the slope is not bounded by 1 for activations of larger slope (1.1
+    for each layer of ``"silu"``), for convolutions (whose kernels have the norm 1 as
+    matrices), for batch normalisation, and beside a linear map (``"linear_mlp"``: at
+    most 2, in units of the standardised rows; its start is not PCA). The count depends
+    on the weight: too small a one leaves surplus axes.
 
     References
     ----------

@@ -112,8 +112,10 @@ class TestTheGap:
             ([4.0, 2.0, 1.0, 0.5], 4),
             ([9.0, 1.0], 2),
             ([11.0, 1.0], 1),
-            # Rounding of float32 codes, at 1.4e-14, hides drops below it.
-            ([1.0, 1e-9, 1e-15, 1e-30, 0.0], 1),
+            # Below 1.2e-7 of the largest nothing is told apart: the second of these is
+            # what a fit of a few epochs left.
+            ([1.0, 1e-3, 1e-9, 1e-15, 1e-30, 0.0], 2),
+            ([6.0, 4.6, 5e-4, 7e-6, 5e-7, 5e-15], 2),
             ([1.0, 0.5, 0.0, 0.0], 2),
             ([3.0], 1),
             ([0.0, 0.0], 0),
@@ -147,7 +149,9 @@ class TestWeightDecay:
             model = IRMAE(4, weight_decay=decay, **(self.SETTINGS | settings))
             model.fit(rows)
             ends.append([p.detach().numpy() for p in model.module_.parameters()])
-            starts.append([p.detach().numpy() for p in model._build_module().parameters()])
+            starts.append(
+                [p.detach().numpy() for p in model._build_module().parameters()]
+            )
 
         fitted(0.0)
         fitted(0.5)
@@ -165,7 +169,9 @@ class TestWeightDecay:
 
     def test_what_the_user_says_of_the_optimiser_goes_before_it(self):
         pairs = zip(
-            self.weights(weight_decay=0.1, skorch_params={"optimizer__weight_decay": 0}),
+            self.weights(
+                weight_decay=0.1, skorch_params={"optimizer__weight_decay": 0}
+            ),
             self.weights(),
             strict=True,
         )

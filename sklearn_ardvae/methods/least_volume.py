@@ -173,7 +173,9 @@ class LeastVolumeAE(BaseAutoencoder, activation="leaky_relu"):
     >>> from sklearn_ardvae import LeastVolumeAE
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 10))
-    >>> model = LeastVolumeAE(n_components=8, random_state=0).fit(X)
+    >>> model = LeastVolumeAE(
+    ...     8, hidden_layer_sizes=(32,), batch_size=100, max_iter=100, random_state=0
+    ... ).fit(X)
     >>> model.n_active_components_
     2
     """

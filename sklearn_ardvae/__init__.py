@@ -15,6 +15,7 @@ from .methods.factor_vae import FactorVAE
 from .methods.flow_vae import FlowVAE
 from .methods.irmae import IRMAE, LoRAE
 from .methods.l0_arm_vae import L0ARMVAE
+from .methods.least_volume import LeastVolumeAE
 from .methods.mask_aae import MaskAAE
 from .methods.ng_vae import NGVAE
 from .methods.rae import RAE
@@ -46,6 +47,7 @@ __all__ = [
     "CountWarning",
     "FactorVAE",
     "FlowVAE",
+    "LeastVolumeAE",
     "LoRAE",
     "MaskAAE",
     "Relevance",

@@ -36,6 +36,27 @@ _ITERATIONS = 5
 _ROUNDS = 20
 
 
+def normalise_kernels(decoder: nn.Module) -> None:
+    """Have the kernels of a decoder divided by their largest singular values."""
+    for layer in decoder.modules():
+        if isinstance(layer, _KERNELS):
+            spectral_norm(layer, n_power_iterations=_ITERATIONS)
+
+
+def settle_norms(decoder: nn.Module) -> None:
+    """Let the norms of kernels converge; validation and users see the result.
+
+    What is left is under 0.1 %: the estimate is off by the gap of the two largest
+    singular values where these are too close to be told apart.
+    """
+    decoder.train()  # where reading a kernel iterates
+    for layer in decoder.modules():
+        if is_parametrized(layer, "weight"):
+            for _ in range(_ROUNDS):
+                _ = layer.weight
+    decoder.eval()
+
+
 class RAEModule(DeterministicModule):
     """The loss of `RAE`.
 
@@ -54,28 +75,15 @@ class RAEModule(DeterministicModule):
     def __init__(self, networks: Networks, **settings: Any) -> None:
         super().__init__(networks, **settings)
         if self.kind == "spectral":
-            for layer in self.decoder.modules():
-                if isinstance(layer, _KERNELS):
-                    spectral_norm(layer, n_power_iterations=_ITERATIONS)
+            normalise_kernels(self.decoder)
 
     def networks_beside_linear(self) -> list[BesideLinear]:
         """Return none for "spectral": a kernel of norm one cannot add nothing."""
         return [] if self.kind == "spectral" else super().networks_beside_linear()
 
     def end_epoch(self, rows: Tensor) -> None:
-        """Let the norms of the kernels converge; validation and users see the result.
-
-        What is left is under 0.1 %: the estimate is off by the gap of the two largest
-        singular values where these are too close to be told apart.
-        """
-        if self.kind != "spectral":
-            return
-        self.decoder.train()  # where reading a kernel iterates
-        for layer in self.decoder.modules():
-            if is_parametrized(layer, "weight"):
-                for _ in range(_ROUNDS):
-                    _ = layer.weight
-        self.decoder.eval()
+        if self.kind == "spectral":
+            settle_norms(self.decoder)
 
     def draw_noise(self, n_rows: int, generator: torch.Generator) -> Tensor | None:
         if self.kind != "gradient":

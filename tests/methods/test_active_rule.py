@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from sklearn_ardvae import IRMAE, L0ARMVAE, NGVAE, RRAE, VRRAE, LoRAE, MaskAAE
+from sklearn_ardvae import (
+    IRMAE,
+    L0ARMVAE,
+    NGVAE,
+    RRAE,
+    VRRAE,
+    LeastVolumeAE,
+    LoRAE,
+    MaskAAE,
+)
 from sklearn_ardvae.relevance import select_active
 
 
@@ -24,13 +33,23 @@ def large_variances(model):
     return variances > model.variance_threshold * variances.max()
 
 
+def before_the_gap(model):
+    drops = -np.diff(np.log(model.component_variance_))
+    return np.arange(model.n_components) <= np.argmax(drops)
+
+
+def largest_variance(model):
+    return model.component_variance_ == model.component_variance_.max()
+
+
 def rank(model):
     return np.arange(model.n_components) < model.rank_
 
 
 # Settings under which each rule is far from the relevance of the axes, of which the
 # rows have three: a constraint out of reach, masks that had to be all but open, a
-# variance that no axis falls to, a share that one axis alone has, a rank too large.
+# variance that no axis falls to, a share that one axis alone has, a gap that opens
+# late, an error that one axis keeps to, a rank too large.
 CASES = [
     (L0ARMVAE(6, tau=0.0, learning_rate=0.02, max_iter=8), open_gates, 6),
     (MaskAAE(6, mask_threshold=0.999, max_iter=8), open_masks, 0),
@@ -45,6 +64,8 @@ CASES = [
         large_variances,
         1,
     ),
+    (LoRAE(6, active_rule="gap", max_iter=10), before_the_gap, 4),
+    (LeastVolumeAE(6, pruning_tolerance=0.7, max_iter=31), largest_variance, 1),
     (RRAE(6, rank=5, learning_rate=0.01, max_iter=20), rank, 5),
     (VRRAE(6, rank=5, learning_rate=0.01, max_iter=20), rank, 5),
 ]

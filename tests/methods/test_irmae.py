@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from sklearn_ardvae import IRMAE, LoRAE
-from sklearn_ardvae.methods.irmae import IRMAEModule
+from sklearn_ardvae.methods.irmae import IRMAEModule, above_the_gap
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
 from sklearn_ardvae.nn.module import Networks
 from sklearn_ardvae.relevance import jacobian_weights, select_active
@@ -102,6 +102,97 @@ def plane(n_rows=500, rank=3, n_features=20):
     return (x / x.std()).astype(np.float32)
 
 
+class TestTheGap:
+    @pytest.mark.parametrize(
+        ("variances", "count"),
+        [
+            ([4.0, 2.0, 1.0, 1e-5, 1e-6], 3),
+            # The largest drop, not the first of an order of magnitude.
+            ([100.0, 8.0, 1e-4, 1e-5], 2),
+            ([4.0, 2.0, 1.0, 0.5], 4),
+            ([9.0, 1.0], 2),
+            ([11.0, 1.0], 1),
+            # Below 1.2e-7 of the largest nothing is told apart: the second of these is
+            # what a fit of a few epochs left.
+            ([1.0, 1e-3, 1e-9, 1e-15, 1e-30, 0.0], 2),
+            ([6.0, 4.6, 5e-4, 7e-6, 5e-7, 5e-15], 2),
+            ([1.0, 0.5, 0.0, 0.0], 2),
+            ([3.0], 1),
+            ([0.0, 0.0], 0),
+        ],
+    )
+    def test_axes_before_the_largest_drop_are_kept(self, variances, count):
+        kept = above_the_gap(torch.tensor(variances))
+        assert kept.tolist() == [i < count for i in range(len(variances))]
+
+    def test_it_does_not_depend_on_the_scale(self):
+        variances = torch.tensor([4.0, 2.0, 1.0, 1e-5, 1e-6])
+        for scale in (1e-12, 1e12):
+            assert above_the_gap(scale * variances).sum() == 3
+
+
+class TestWeightDecay:
+    SETTINGS = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+
+    def weights(self, **settings):
+        module = IRMAE(4, **self.SETTINGS, **settings).fit(plane()).module_
+        return [p.detach().numpy() for p in module.parameters()]
+
+    def test_it_is_that_of_adamw(self):
+        # Its first step is theta (1 - r w) - r u, whose u has nothing to do with w.
+        rows = plane(n_rows=64)
+        settings = {"batch_size": 64, "max_iter": 1, "learning_rate": 0.01}
+        settings |= {"validation_fraction": 0.0, "early_stopping": False}
+        starts, ends = [], []
+
+        def fitted(decay):
+            model = IRMAE(4, weight_decay=decay, **(self.SETTINGS | settings))
+            model.fit(rows)
+            ends.append([p.detach().numpy() for p in model.module_.parameters()])
+            starts.append(
+                [p.detach().numpy() for p in model._build_module().parameters()]
+            )
+
+        fitted(0.0)
+        fitted(0.5)
+        for start, plain, decayed in zip(starts[0], *ends, strict=True):
+            np.testing.assert_allclose(decayed, plain - 0.01 * 0.5 * start, atol=1e-6)
+
+    def test_it_is_what_skorch_makes_of_the_same_settings(self):
+        by_hand = {"optimizer": torch.optim.AdamW, "optimizer__weight_decay": 0.1}
+        pairs = zip(
+            self.weights(weight_decay=0.1),
+            self.weights(skorch_params=by_hand),
+            strict=True,
+        )
+        assert all(np.array_equal(a, b) for a, b in pairs)
+
+    def test_what_the_user_says_of_the_optimiser_goes_before_it(self):
+        pairs = zip(
+            self.weights(
+                weight_decay=0.1, skorch_params={"optimizer__weight_decay": 0}
+            ),
+            self.weights(),
+            strict=True,
+        )
+        # AdamW without decay is Adam, up to the order of sums.
+        for a, b in pairs:
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+    def test_the_settings_of_its_paper_find_the_rank_of_a_plane(self):
+        model = IRMAE(
+            16,
+            4,
+            weight_decay=1e-6,
+            active_rule="gap",
+            hidden_layer_sizes=(64,),
+            batch_size=50,
+            max_iter=120,
+            random_state=0,
+        ).fit(plane())
+        assert model.n_active_components_ == model.history_["n_active"][-1] == 3
+
+
 class TestEstimators:
     @pytest.mark.parametrize("cls", [IRMAE, LoRAE])
     def test_it_finds_the_rank_of_a_plane(self, cls):
@@ -151,6 +242,7 @@ class TestEstimators:
         [
             (IRMAE(2, 0), "n_linear_layers"),
             (IRMAE(2, variance_threshold=1.0), "variance_threshold"),
+            (IRMAE(2, weight_decay=-1e-6), "weight_decay"),
             (LoRAE(2, 0.0), "nuclear_weight"),
             (LoRAE(2, variance_threshold=-0.1), "variance_threshold"),
         ],

@@ -22,6 +22,7 @@ from sklearn_ardvae import (
     RRAE,
     VAE,
     CodePosterior,
+    LeastVolumeAE,
     MaskAAE,
     Relevance,
     SecondStageVAE,
@@ -89,6 +90,7 @@ assert_type(L0ARMVAE().fit(X).gate_probability_, Floats)
 assert_type(NGVAE(4).fit(X).expected_variance_, Floats)
 assert_type(RRAE().fit(X).rank_, int)
 assert_type(IRMAE().fit(X).component_variance_, Floats)
+assert_type(LeastVolumeAE().fit(X).component_variance_, Floats)
 assert_type(TwoStageVAE(4).fit(X).second_stage_noise_variance_, float)
 assert_type(TwoStageVAE(4).fit(X).second_stage_history_, dict[str, list[float]])
 

@@ -39,6 +39,7 @@ METHODS = {
     "VRRAE": {},
     "IRMAE": {},
     "LoRAE": {},
+    "LeastVolumeAE": {},
 }
 
 
@@ -84,7 +85,7 @@ def run(method: str, n: int, size: int, noise: float, seed: int, args) -> dict:
 def other_counts(model) -> dict[str, int]:
     """Return what each rule that the model has would count."""
     counts = {"by_relevance": len(select_active(model.relevance_, 0.99))}
-    if hasattr(model, "component_variance_"):
+    if hasattr(model, "variance_threshold"):
         variances = model.component_variance_
         kept = variances > model.variance_threshold * variances.max()
         counts["by_variance"] = int(kept.sum())

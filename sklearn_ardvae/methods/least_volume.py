@@ -16,9 +16,9 @@ from torch import Tensor
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import NonNegative, Positive, ProperShare
 from ..nn.deterministic import DeterministicModule
+from ..nn.kernels import normalise_kernels, settle_norms
 from ..nn.linear_path import BesideLinear
 from ..nn.module import EpochStart, Networks, Noise
-from .rae import normalise_kernels, settle_norms
 
 __all__ = ["LeastVolumeAE"]
 

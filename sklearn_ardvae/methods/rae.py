@@ -10,51 +10,16 @@ from dataclasses import KW_ONLY
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
-from torch.nn.utils.parametrize import is_parametrized
+from torch import Tensor
 
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import NonNegative
 from ..nn.deterministic import DeterministicModule
+from ..nn.kernels import kernels, normalise_kernels, settle_norms
 from ..nn.linear_path import BesideLinear
 from ..nn.module import LossTerms, Networks, Noise
 
 __all__ = ["RAE"]
-
-# Layers whose kernels are regularised; biases and batch normalisation are left alone.
-_KERNELS = (
-    nn.Linear,
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-)
-# Power iterations behind a spectral norm: before each step, and times so many after
-# an epoch. One alone lags by up to 20 % where two singular values are close.
-_ITERATIONS = 5
-_ROUNDS = 20
-
-
-def normalise_kernels(decoder: nn.Module) -> None:
-    """Have the kernels of a decoder divided by their largest singular values."""
-    for layer in decoder.modules():
-        if isinstance(layer, _KERNELS):
-            spectral_norm(layer, n_power_iterations=_ITERATIONS)
-
-
-def settle_norms(decoder: nn.Module) -> None:
-    """Let the norms of kernels converge; validation and users see the result.
-
-    What is left is under 0.1 %: the estimate is off by the gap of the two largest
-    singular values where these are too close to be told apart.
-    """
-    decoder.train()  # where reading a kernel iterates
-    for layer in decoder.modules():
-        if is_parametrized(layer, "weight"):
-            for _ in range(_ROUNDS):
-                _ = layer.weight
-    decoder.eval()
 
 
 class RAEModule(DeterministicModule):
@@ -107,8 +72,7 @@ class RAEModule(DeterministicModule):
 
     def kernel_norm(self) -> Tensor:
         """Return the sum of the squared kernels of the decoder, shape ()."""
-        kernels = (m.weight for m in self.decoder.modules() if isinstance(m, _KERNELS))
-        return sum(kernel.square().sum() for kernel in kernels)
+        return sum(kernel.square().sum() for kernel in kernels(self.decoder))
 
     def jacobian_norm(self, z: Tensor, noise: Tensor) -> Tensor:
         """Estimate the mean squared Frobenius norm of the decoder's Jacobian.

@@ -33,8 +33,8 @@ _FOLDS = 5
 # Share of the variance of a feature: with less noise, densities have no bound.
 SMALLEST_NOISE = 1e-6
 _TINY = 1e-30
-# Nats a row and feature that are not worth another axis.
-_WORTHLESS = 0.005
+# Nats a row and feature, and standard errors, that may be missing for fewer axes.
+_WORTHLESS, _CLEAR = 0.005, 2.0
 # Standard errors by which any axes at all must be better than none.
 _SIGNIFICANT = 3.0
 
@@ -198,10 +198,10 @@ def preferred_width(
 ) -> int:
     """Return the number of principal axes by which unseen rows are explained best.
 
-    Five-fold cross-validation of the log density: the fewest axes with which it is no
-    more than 0.005 nats a feature below the highest. (The highest counts too
-    many in a fifth of small tables.) None at all, unless that number is better than
-    none by three standard errors, or if there are fewer than ten rows.
+    Five-fold cross-validation of the log density: the fewest axes with which it is
+    below the highest by no more than two standard errors, nor than 0.005 nats a
+    feature. None at all, unless that number is better than none by three standard
+    errors, or if there are fewer than ten rows.
 
     Parameters
     ----------
@@ -229,11 +229,16 @@ def preferred_width(
         principal = PrincipalBasis.of(x, n_axes, index[seen])
         some = x[index[unseen[:_MOST]]]
         densities.append(WidthCurves.of(principal, some).densities)
-    gains = torch.cat(densities)
-    gains = gains - gains[:, :1]
-    means = gains.mean(0)
-    enough = means >= means.max() - _WORTHLESS * n_features
+    found = torch.cat(densities)
+    means = found.mean(0)
+    missing = found[:, means.argmax(), None] - found
+    clear = _CLEAR * _standard_error(missing)
+    enough = missing.mean(0) <= clear.clamp_max(_WORTHLESS * n_features)
     width = int(enough.nonzero()[0])
-    gain = gains[:, width]
-    error = gain.std().item() / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-    return width if gain.mean().item() > _SIGNIFICANT * error else 0
+    gain = found[:, width] - found[:, 0]
+    return width if gain.mean() > _SIGNIFICANT * _standard_error(gain) else 0
+
+
+def _standard_error(values: Tensor) -> Tensor:
+    """Return that of the mean over the first axis."""
+    return values.std(0) / math.sqrt(len(values))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import binom, multivariate_normal
 from sklearn.decomposition import PCA
+from sklearn.model_selection import cross_val_score
 
 from sklearn_ardvae.nn import principal
 from sklearn_ardvae.nn.principal import PrincipalBasis, WidthCurves, preferred_width
@@ -232,6 +233,17 @@ class TestPreferredWidth:
             right += preferred_width(x, n_features, generator(seed)) == rank
         # 85 % of tables, less what chance does once in a thousand times.
         assert right >= binom(n_tables, 0.85).ppf(0.001)
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_many_rows_tell_of_axes_that_are_worth_little(self, seed):
+        # Independent columns: those of the least variance hardly differ from noise, and
+        # their axes are worth less than 0.005 nats a feature together.
+        deviations = np.linspace(0.5, 1.5, 16)
+        x = deviations * np.random.default_rng(seed).standard_normal((3000, 16))
+        scores = [cross_val_score(PCA(k), x).mean() for k in range(16)]
+        width = preferred_width(torch.from_numpy(x), 16, generator(seed))
+        # Other folds, and two standard errors.
+        assert abs(width - np.argmax(scores)) <= 1
 
     @pytest.mark.parametrize("shape", [(300, 12), (40, 60)])
     def test_units_place_and_turn_of_the_rows_do_not_matter(self, shape):

@@ -79,7 +79,8 @@ def both(tmp_path_factory):
 @pytest.mark.slow
 def test_codes_and_scores_are_those_of_before(both):
     before, now = both
-    assert set(before.files) == set(now.files)
+    # Methods have come since.
+    assert set(before.files) <= set(now.files)
     for name in before.files:
         estimator, _, what = name.split()
         if estimator in MENDED:

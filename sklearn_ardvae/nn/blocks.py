@@ -26,4 +26,5 @@ def doubles(x: Tensor, index: Tensor | None = None) -> Iterator[Tensor]:
     size = rows_of_block(x.shape[1:].numel())
     blocks = x.split(size) if index is None else (x[i] for i in index.split(size))
     for rows in blocks:
-        yield rows.to("cpu", torch.float64, copy=True)
+        # Not every device has float64.
+        yield rows.cpu().to(torch.float64, copy=True)

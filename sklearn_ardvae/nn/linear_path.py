@@ -37,8 +37,7 @@ class WithinRange(nn.Module):
         self.highest.copy_(highest if anew else highest.maximum(self.highest))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Rows that steps are made with are within their own range.
-        return x if self.training else x.clamp(self.lowest, self.highest)
+        return x.clamp(self.lowest, self.highest)
 
 
 class BesideLinear(nn.Module):
@@ -71,9 +70,7 @@ class BesideLinear(nn.Module):
         self.n_others = last.out_features - n_linear
 
     def forward(self, x: Tensor) -> Tensor:
-        linear = self.linear(x)
-        if self.n_others:
-            linear = F.pad(linear, (0, self.n_others))
+        linear = F.pad(self.linear(x), (0, self.n_others))
         return self.perceptron(self.within(x)) + linear
 
     @torch.no_grad()

@@ -12,21 +12,27 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .elimination import AXIS_PRICE
+
 if TYPE_CHECKING:
     from .evidence import EvidenceModule
 
 __all__ = [
     "is_compact",
     "is_significant",
+    "is_worth_fewer",
     "lead_of_pca",
     "leads_as_many",
     "leaves_little",
+    "price_of_axes",
     "reconstructs_as_pca",
 ]
 
 # Nats a row and axis that one of two models must be better for each axis more; in all
 # no more than that a feature.
 _AXIS_PRICE, _FEATURE_PRICE = 0.15, 0.08
+# Nats a row and feature that all axes together may cost where the data are curved.
+_CURVED_PRICE = 0.1
 # Networks are compact that leave at most this share of the variance, with at most this
 # share of the axes that PCA needs to leave as little.
 _COMPACT_NOISE, _COMPACT_AXES = 0.25, 0.65
@@ -89,6 +95,20 @@ def leads_as_many(model: EvidenceModule) -> bool:
     densities = model.fit_rows.curves.densities
     of_pca = densities[:, min(model.n_kept(), densities.shape[1] - 1)]
     return is_significant(model.profile_noise(model.unseen).cpu() - of_pca)
+
+
+def price_of_axes(model: EvidenceModule, n_axes: int) -> float:
+    """Return the nats a row that so many axes must be worth to data that are curved."""
+    return min(AXIS_PRICE * max(0, n_axes), _CURVED_PRICE) * model.n_features
+
+
+def is_worth_fewer(model: EvidenceModule, gain: float, width: int) -> bool:
+    """Whether curved networks lose less on `width` of PCA's axes than those cost.
+
+    An axis costs what it does in a trial; `gain` is what rows gain by the networks.
+    """
+    price = price_of_axes(model, width - model.n_kept())
+    return leads_as_many(model) and gain + price > 0.0
 
 
 @torch.no_grad()

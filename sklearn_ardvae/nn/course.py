@@ -14,9 +14,11 @@ from ..randomness import Stream, derived_generator
 from .against_pca import (
     is_compact,
     is_significant,
+    is_worth_fewer,
     lead_of_pca,
     leads_as_many,
     leaves_little,
+    price_of_axes,
     reconstructs_as_pca,
 )
 from .elimination import Elimination
@@ -60,8 +62,9 @@ _FREE_END, _LINEAR_RATE = 0.02, 0.25
 _LINEAR, _CUT_AFTER, _STOP_AFTER, _GAIN = 110, 10, 25, 1e-3
 # Epochs in which that fit is given the benefit of the doubt, and of its slope.
 _DOUBT, _SPAN, _OUTLOOK = 12, 10, 30
-# A budget of fewer epochs makes all stages shorter.
+# A budget of fewer epochs makes all stages shorter; and so do few rows, by that factor.
 _BUDGET = 500
+_FEW_ROWS, _FEW_ROWS_PACE = 400, 0.6
 
 
 @dataclass
@@ -146,6 +149,8 @@ class Course(Remembering):
             self._enter(Stage.LINEAR)
             p.plain_evidence = -math.inf
         p.pace = min(1.0, start.n_epochs / _BUDGET)
+        if len(start.rows) < _FEW_ROWS:
+            p.pace *= _FEW_ROWS_PACE
         if start.is_new:
             model.noise.fill_(model.feature_variance)
         has_linear = bool(model.networks_beside_linear())
@@ -279,7 +284,7 @@ class Course(Remembering):
         return (
             p.width > 0
             and not leaves_little(model, noise)
-            and p.best + self._lead(model, 0, p.best) < p.linear_evidence
+            and p.best + price_of_axes(model, int(p.width)) < p.linear_evidence
         )
 
     def _begin_trials(self, model: EvidenceModule, rows: Tensor, stage: Stage) -> None:
@@ -335,6 +340,8 @@ class Course(Remembering):
             return
         self.shelf.put_back("best", model.state())
         if "linear" in self.shelf and not is_significant(self._gain_on_linear(model)):
+            if "plain" in self.shelf:  # What PCA itself is to be compared with.
+                self.shelf.put_back("plain", model.state())
             self._enter(Stage.OVER)
         else:
             self._begin_trials(model, rows, Stage.LINEAR_TRIALS)
@@ -388,10 +395,12 @@ class Course(Remembering):
         They have to reconstruct no worse than as many principal axes, too.
         """
         restores = reconstructs_as_pca(model)
+        gain, n_axes = self._gain_on_linear(model), model.n_kept()
         evidence = model.profile_noise(model.unseen).mean().item()
-        lead = self._lead(model, model.n_kept(), evidence)
-        is_better = is_compact(model) or is_significant(
-            self._gain_on_linear(model), lead
+        is_better = (
+            is_significant(gain, self._lead(model, n_axes, evidence))
+            or is_compact(model)
+            or is_worth_fewer(model, gain.mean().item(), int(self.progress.width))
         )
         self.progress.is_linear = float(not (restores and is_better))
         if self.is_linear:

@@ -11,8 +11,10 @@ from sklearn_ardvae.nn import against_pca
 from sklearn_ardvae.nn.against_pca import (
     is_compact,
     is_significant,
+    is_worth_fewer,
     lead_of_pca,
     leads_as_many,
+    price_of_axes,
     reconstructs_as_pca,
 )
 from sklearn_ardvae.nn.principal import WidthCurves
@@ -121,6 +123,40 @@ class TestLeadsAsMany:
     )
     def test_as_many_axes_are_the_measure(self, n_axes, evidence, expected):
         assert leads_as_many(model(n_axes=n_axes, evidence=evidence)) == expected
+
+
+class TestPriceOfAxes:
+    @pytest.mark.parametrize(
+        ("n_axes", "price"),
+        # 0.007 nats a feature each, and no more than 0.1 in all.
+        [(-1, 0.0), (0, 0.0), (1, 0.07), (14, 0.98), (15, 1.0), (60, 1.0)],
+    )
+    def test_is_that_of_a_trial_up_to_a_bound(self, n_axes, price):
+        assert price_of_axes(model(), n_axes) == pytest.approx(price)
+
+
+class TestIsWorthFewer:
+    @pytest.mark.parametrize(
+        ("n_axes", "gain", "width", "expected"),
+        [
+            # Three axes more may gain 3 * 0.07.
+            (2, -0.20, 5, True),
+            (2, -0.22, 5, False),
+            # None more, nothing.
+            (5, -0.01, 5, False),
+            (5, 0.01, 4, True),
+        ],
+    )
+    def test_by_the_price_of_the_axes_that_pca_has_more(
+        self, n_axes, gain, width, expected
+    ):
+        networks = model(n_axes=n_axes, evidence=100.0)
+        assert is_worth_fewer(networks, gain, width) == expected
+
+    def test_only_of_curved_data(self):
+        # As many of PCA's axes have -7; significant is 0.3.
+        assert is_worth_fewer(model(evidence=-6.69), -0.2, 5)
+        assert not is_worth_fewer(model(evidence=-6.71), -0.2, 5)
 
 
 class TestReconstructs:

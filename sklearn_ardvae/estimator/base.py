@@ -19,6 +19,7 @@ from ..nn.evidence import EvidenceModule
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
+from ..nn.signal import Signal
 from ..nn.units import Units, units_of
 from ..randomness import SeededDraws, Stream, derived_generator, draw_seed
 from ..relevance import jacobian_weights, rank_axes, select_active
@@ -230,10 +231,18 @@ class BaseAutoencoder(
             self._seed = draw_seed(self.random_state)
             self.history_, self.n_iter_ = {}, 0
         units = self._units(x, resume)
-        x = (x if units is None else units.standardise(x)).to(device)
+        signal, streaming = None, bool(settings.get("streaming"))
+        if units is not None:
+            given, x = x, units.standardise(x)
+            signal = None if resume or streaming else self._find_signal(x)
+            if signal is not None:
+                units = units.along(signal.axes, signal.noise, x)
+                x = units.standardise(given)
+            del given
+        x = x.to(device)
         if not resume:
-            streaming = bool(settings.get("streaming"))
             self._n_axes = self._count_axes(x, streaming=streaming)
+            self._n_coordinates = x.shape[1] if signal is not None else None
         self._built_from = self.get_params(deep=False)
         module = self._build_module()
         if module.watches_unseen and not self.early_stopping:
@@ -248,7 +257,7 @@ class BaseAutoencoder(
             check_range(x, self.likelihood, module.decoder)
             warn_of_scale(x)
         else:
-            module.standardise(units)
+            module.standardise(units, signal)
         net = self._make_net(module, x, callbacks, settings).initialize()
         if resume and self._optimizer_states is not None:
             net.resume_optimizers(self._optimizer_states)
@@ -261,8 +270,7 @@ class BaseAutoencoder(
                 self._train_further(module, net, x)
                 self.__dict__.update(self._fitted_state(module, net, x))
                 module.forget_rows()
-                if units is not None:
-                    module.adopt(units)
+                module.restore_units()
         if net.interrupted_ and self.on_interrupt == "raise":
             raise KeyboardInterrupt
         self._warn_of_collapse()
@@ -280,6 +288,10 @@ class BaseAutoencoder(
             return None
         found = Units.of(x)  # which also checks the size of x
         return units_of(self._module) if resume else found
+
+    def _find_signal(self, x: Tensor) -> Signal | None:
+        """Return where the signal of standardised rows x is, if networks ask for it."""
+        return None
 
     def _warn_of_collapse(self) -> None:
         if self.n_active_components_:
@@ -346,6 +358,7 @@ class BaseAutoencoder(
                 activation=self.activation,
                 # A model of before 0.2 does not say.
                 n_axes=max(1, self.__dict__.get("_n_axes", self.n_components)),
+                n_coordinates=self.__dict__.get("_n_coordinates"),
             )
             module = self._module_class(networks, **self._module_settings())
             module.flops_per_row = count_flops(module)
@@ -358,7 +371,6 @@ class BaseAutoencoder(
     ) -> dict[str, Any]:
         """Return the fitted attributes of `module`, trained by `net` on rows `x`."""
         codes = code_moments(module, x)
-        squared_unit = module.unit**2
         relevance = self._relevance(module, x, codes)
         total = relevance.sum()
         ranked = np.argsort(-relevance, kind="stable").tolist()
@@ -377,9 +389,9 @@ class BaseAutoencoder(
             "_code_covariance": codes.covariance,
             "active_components_": active,
             "n_active_components_": len(active),
-            "relevance_": (relevance * squared_unit).astype(np.float32),
+            "relevance_": (relevance * module.unit**2).astype(np.float32),
             "relevance_ratio_": (relevance / (total or 1.0)).astype(np.float32),
-            "noise_variance_": noise * squared_unit,
+            "noise_variance_": module.in_users_units(noise),
             "history_": history,
             "loss_curve_": history["train_loss"],
             "n_iter_": len(history["train_loss"]),
@@ -429,7 +441,9 @@ class BaseAutoencoder(
         """Return the fitted state as if training ended now; it goes on meanwhile."""
         module = copy.deepcopy(net.module_)
         net.finish(net.data_, module)
-        return self._fitted_state(module, net, net.data_)
+        state = self._fitted_state(module, net, net.data_)
+        module.restore_units()
+        return state
 
     # --- scikit-learn -----------------------------------------------------------
 

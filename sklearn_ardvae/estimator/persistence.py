@@ -200,8 +200,9 @@ def _unfitted_twin(
     twin = cls(**built_from)
     twin.n_features_in_ = attributes["n_features_in_"]
     twin._seed = attributes["_seed"]
-    if "_n_axes" in attributes:
-        twin._n_axes = attributes["_n_axes"]
+    for name in ("_n_axes", "_n_coordinates"):
+        if name in attributes:
+            setattr(twin, name, attributes[name])
     return twin
 
 

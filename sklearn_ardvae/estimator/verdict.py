@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -137,10 +136,10 @@ def judged(
     """
     curves, worth, count = module.fit_rows.curves, module.worth, len(active)
     assert worth is not None  # a fit has just ended
-    n_unseen, squared_unit = len(module.unseen), module.unit**2
-    in_units = module.n_features * math.log(module.unit)
-    of_widths = curves.densities.mean(0)
-    if module.is_linear:
+    of_units, of_widths = module.evidence_of_units, curves.densities.mean(0)
+    if module.is_linear and module.signal is not None:
+        halves = list(module.signal.widths_of_halves)
+    elif module.is_linear:
         order = torch.randperm(len(x), generator=generator).to(x.device)
         halves = [
             preferred_width(x, module.n_components, generator, half)
@@ -150,20 +149,21 @@ def judged(
         halves = [
             int((half > module.price_of_an_axis).sum()) for half in worth.of_halves
         ]
+    pca_error = curves.errors[min(count, len(curves.errors) - 1)].item()
     faint = x.var(0, correction=0) < _FAINT * module.feature_variance
     return Verdict(
         n_samples=len(x),
-        n_unseen=n_unseen,
+        n_unseen=len(module.unseen),
         n_active=count,
         is_linear=module.is_linear,
-        evidence=worth.evidence - in_units,
+        evidence=worth.evidence + of_units,
         evidence_std=worth.evidence_error,
-        pca_evidence=of_widths.max().item() - in_units,
+        pca_evidence=of_widths.max().item() + of_units,
         pca_width=int(of_widths.argmax()),
-        error=worth.squared_error * squared_unit,
-        pca_error=curves.errors[min(count, len(curves.errors) - 1)].item()
-        * squared_unit,
+        error=module.in_users_units(worth.squared_error),
+        pca_error=module.in_users_units(pca_error),
         counts_of_halves=(halves[0], halves[-1]),
-        n_faint=int(faint.sum()),
+        # Coordinates along axes are no features.
+        n_faint=0 if module.signal is not None else int(faint.sum()),
         curved_axes=module.search.curved_axes if module.is_linear else 0,
     )

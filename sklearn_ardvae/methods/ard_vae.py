@@ -33,6 +33,7 @@ from ..nn.elimination import Elimination
 from ..nn.evidence import EvidenceModule
 from ..nn.module import EpochStart, FitStart, HeldOut, Networks
 from ..nn.posteriors import GaussianPosterior
+from ..nn.signal import Signal
 
 __all__ = ["ARDVAE"]
 
@@ -401,6 +402,13 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
             return self.architecture
         return "linear_mlp" if self._finds_noise else "mlp"
 
+    def _find_signal(self, x: Tensor) -> Signal | None:
+        is_for_networks = self._architecture() == "linear_mlp" and self._finds_noise
+        # Rows of a later fit may lie in other directions.
+        if not is_for_networks or self.warm_start or self.input_shape is not None:
+            return None
+        return Signal.of(x, self.n_components, self._seed)
+
     def _module_settings(self) -> dict[str, Any]:
         by_evidence = self.count_by == "evidence" or (
             self.count_by == "auto" and self.beta == "auto"
@@ -432,7 +440,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     @property
     def beta_(self) -> float:
         if self._module.finds_noise:
-            return 2.0 * self.noise_variance_
+            return 2.0 * self._module.noise_of_axes(self.noise_variance_)
         return float(self._module.beta)
 
     @property

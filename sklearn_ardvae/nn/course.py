@@ -155,9 +155,7 @@ class Course(Remembering):
             model.noise.fill_(model.feature_variance)
         has_linear = bool(model.networks_beside_linear())
         if has_linear:
-            generator = derived_generator(0, Stream.FOLDS)
-            most = len(model.principal.axes)
-            p.width = preferred_width(start.rows, most, generator)
+            p.width = self._width_of_pca(model, start.rows)
             self.shelf.keep("initial", model.state())
             self._become_linear(model, model.principal)
             p.linear_evidence = model.profile_noise(model.unseen).mean().item()
@@ -169,6 +167,12 @@ class Course(Remembering):
             self.shelf.keep("best", model.state())
         else:
             self._hold_noise(model)
+
+    def _width_of_pca(self, model: EvidenceModule, rows: Tensor) -> int:
+        if model.signal is not None:
+            return model.signal.width
+        generator = derived_generator(0, Stream.FOLDS)
+        return preferred_width(rows, len(model.principal.axes), generator)
 
     def _become_linear(self, model: EvidenceModule, principal: PrincipalBasis) -> None:
         networks = model.networks_beside_linear()
@@ -184,7 +188,9 @@ class Course(Remembering):
         if p.stage in (Stage.HOLD, Stage.FREE):
             fallen = p.epoch / _DECADE if p.stage == Stage.FREE else 0.0
             share = _HELD_NOISE * 10.0**-fallen
-            model.noise.clamp_min_(share * model.principal.feature_variance)
+            # Of a feature of the user's, also where networks see signal alone.
+            variance = model.in_users_units(model.feature_variance) / model.unit**2
+            model.noise.clamp_min_(share * variance)
 
     def _epochs(self, n: float) -> int:
         return max(1, round(n * self.progress.pace))
@@ -386,6 +392,8 @@ class Course(Remembering):
         model.worth = model.weigh_axes()
         if self.is_linear:
             self._become_linear(model, PrincipalBasis.of(x, int(p.width)))
+            n_left = model.n_features - int(p.width)
+            model.noise.fill_(model.pool_noise(model.noise.item(), n_left))
         self.shelf.drop("best", "plain", "linear", "found")
         self._enter(Stage.OVER)
 

@@ -93,7 +93,7 @@ class AxisTrials(Remembering):
 
     def __init__(self, n_features: int) -> None:
         super().__init__(TrialProgress())
-        self.price, self.margin = AXIS_PRICE * n_features, _MARGIN * n_features
+        self.n_features = n_features
 
     def begin(self, n_axes: int, evidence: float) -> None:
         """Start from a trained model of so many axes."""
@@ -113,6 +113,11 @@ class AxisTrials(Remembering):
     def target(self) -> int:
         """Axes of the trial that goes on."""
         return int(self.progress.target)
+
+    @property
+    def price(self) -> float:
+        """What an axis must be worth, in nats a row."""
+        return AXIS_PRICE * self.n_features
 
     @property
     def goal(self) -> float:
@@ -143,7 +148,8 @@ class AxisTrials(Remembering):
             return Verdict.HOLDS
         if len(recent) >= _SPAN:
             slope = (evidence - recent[-_SPAN]) / _SPAN
-            if max(p.best, evidence + _OUTLOOK * slope) + self.margin < self.goal:
+            margin = _MARGIN * self.n_features
+            if max(p.best, evidence + _OUTLOOK * slope) + margin < self.goal:
                 return Verdict.FAILS
         return Verdict.GO_ON
 
@@ -234,6 +240,8 @@ class Elimination(nn.Module):
     ) -> None:
         """Begin with the present weights, whose evidence is known."""
         self.shelf.keep("held", model.state())
+        # Those that the networks see may be fewer than the user's.
+        self.trials.n_features = model.n_features
         self.trials.begin(model.n_kept(), evidence)
         self.trials.progress.is_over = float(self.is_over or not may_try)
         self._next_trial(model, rows)

@@ -352,7 +352,7 @@ class EvidenceModule(VariationalModule):
         if self.is_searching:
             self.begins_anew = self.search.judge(self, rows, evidence, self.recent)
         self.recent = [] if self.begins_anew else [*self.recent, evidence][-10:]
-        in_users_units = evidence - self.n_features * math.log(self.unit)
+        in_users_units = evidence + self.evidence_of_units
         return {"evidence": in_users_units, "n_active": n_active}
 
 

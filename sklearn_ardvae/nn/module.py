@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from .likelihoods import Likelihood
 from .linear_path import BesideLinear, WithinRange, start_at_principal_axes
 from .principal import PrincipalBasis
-from .units import Units, adopt_units
+from .signal import Signal
+from .units import Units, adopt_units, door_of
 
 __all__ = [
     "AutoencoderModule",
@@ -232,6 +233,10 @@ class AutoencoderModule(nn.Module):
     limits_axes = False
     #: The user's unit over that of the rows: they are standardised while it trains.
     unit = 1.0
+    #: Those that the rows of a fit have been brought to, while it goes on.
+    units: Units | None = None
+    #: What is known of the rows' signal meanwhile, if the networks see nothing else.
+    signal: Signal | None = None
     #: Whether what optimisers remember has nothing to do with the coming epoch.
     begins_anew = False
     #: Floating point operations of a row's way there and back; unknown until counted.
@@ -349,16 +354,92 @@ class AutoencoderModule(nn.Module):
         """Return the encoder's and the decoder's network, if they can start at PCA."""
         return [m for m in self.modules() if isinstance(m, BesideLinear)]
 
-    def standardise(self, units: Units) -> None:
+    def standardise(self, units: Units, signal: Signal | None = None) -> None:
         """Take standardised rows from now on; the loss stays in the user's units."""
         adopt_units(self, Units.standard(self.n_features))
-        self.unit = units.scale
+        self.units, self.signal, self.unit = units, signal, units.scale
+        self.n_features -= units.n_outside
         self.likelihood.unit = 1.0 if self.is_scale_free else units.scale**2
 
-    def adopt(self, units: Units) -> None:
+    def restore_units(self) -> None:
         """Take and give rows in the user's units from now on."""
-        adopt_units(self, units)
+        if self.units is None:
+            return
+        adopt_units(self, self.units)
+        self.n_features += self.units.n_outside
+        self.units = self.signal = None
         self.unit = self.likelihood.unit = 1.0
+
+    def in_users_units(self, variance: float) -> float:
+        """Return the mean of a feature, given that of one that the networks see."""
+        if self.units is None:
+            return variance
+        n_outside = self.units.n_outside
+        total = self.n_features * variance * self.unit**2
+        total += n_outside * self.units.noise
+        return total / (self.n_features + n_outside)
+
+    def pool_noise(self, variance: float, n_directions: int) -> float:
+        """Take one noise for so many directions inside and all outside; return it.
+
+        Parameters
+        ----------
+        variance : float
+            In the directions inside, of standardised rows.
+        n_directions : int
+        """
+        if self.units is None or not self.units.n_outside:
+            return variance
+        n_outside, squared_unit = self.units.n_outside, self.unit**2
+        total = n_directions * variance * squared_unit + n_outside * self.units.noise
+        noise = total / (n_directions + n_outside)
+        self.units = replace(self.units, noise=noise)
+        return noise / squared_unit
+
+    @property
+    def evidence_of_units(self) -> float:
+        """What standardised rows have less evidence than the user's, in nats a row."""
+        if self.units is None:
+            return 0.0
+        lost = -self.n_features * math.log(self.unit)
+        if self.units.n_outside:
+            noise = 2.0 * math.pi * self.units.noise
+            lost -= 0.5 * self.units.n_outside * (math.log(noise) + 1.0)
+        return lost
+
+    def noise_of_axes(self, noise_variance: float) -> float:
+        """Return the noise variance along the axes of the signal.
+
+        Given the mean of all features, of which that outside the axes is known.
+        """
+        door = door_of(self.encoder)
+        if door is None or door.axes is None:
+            return noise_variance
+        n_axes, n_features = door.axes.shape
+        outside = (n_features - n_axes) * door.noise.item()
+        return (n_features * noise_variance - outside) / n_axes
+
+    def log_likelihood(
+        self, x: Tensor, reconstruction: Tensor, noise_variance: float
+    ) -> Tensor:
+        """Return log p(x | z) of rows in the user's units, shape (n_rows,).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+        reconstruction : Tensor of shape (n_rows,)
+            Loss of the likelihood.
+        noise_variance : float
+            The mean of all features.
+        """
+        likelihood, door = self.likelihood.log_likelihood, door_of(self.encoder)
+        if door is None or door.axes is None:
+            return likelihood(reconstruction, x.shape[1], noise_variance)
+        n_axes, n_features = door.axes.shape
+        outside = door.squares_outside(x)
+        inside = (reconstruction - outside).clamp_min(0.0)
+        of_axes = likelihood(inside, n_axes, self.noise_of_axes(noise_variance))
+        return of_axes + likelihood(outside, n_features - n_axes, door.noise.item())
 
     # --- training -----------------------------------------------------------------
 

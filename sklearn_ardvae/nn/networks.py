@@ -40,6 +40,7 @@ def build_networks(
     hidden_layer_sizes: ArrayLike,
     activation: str | Layer,
     n_axes: int | None = None,
+    n_coordinates: int | None = None,
 ) -> Networks:
     """Build an encoder and a decoder that fit the data and each other.
 
@@ -60,6 +61,8 @@ def build_networks(
         Layers of ``"mlp"`` and ``"linear_mlp"``; not used by the others.
     n_axes : int or None
         Components that those two really have; the others are there in name only.
+    n_coordinates : int or None
+        Axes along which the perceptrons of ``"linear_mlp"`` see rows, if not features.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def build_networks(
     elif architecture in PERCEPTRONS:
         hidden = check_layer_sizes(hidden_layer_sizes)
         layer = activation_layer(activation)
-        pair = _perceptrons(architecture, ends, hidden, layer, n_axes or n_components)
+        pair = _perceptrons(architecture, ends, hidden, layer, n_axes, n_coordinates)
     else:
         pair = ARCHITECTURES[architecture](ends)
     # The networks of this package fold rows themselves.
@@ -100,18 +103,27 @@ def build_networks(
 
 
 def _perceptrons(
-    architecture: str, ends: Ends, hidden: list[int], layer: Layer, n_axes: int
+    architecture: str,
+    ends: Ends,
+    hidden: list[int],
+    layer: Layer,
+    n_axes: int | None,
+    n_coordinates: int | None,
 ) -> Pair:
     """Return perceptrons for no more than `n_axes` components, between the rest."""
     n_parts = ends.n_outputs // ends.n_components
+    n_axes = n_axes or ends.n_components
     inner = replace(ends, n_components=n_axes, n_outputs=n_parts * n_axes)
+    if n_coordinates is not None:
+        inner = replace(inner, shape=(n_coordinates,))
     encoder, decoder = PERCEPTRONS[architecture](inner, hidden, layer)
     if n_axes < ends.n_components:
         encoder = nn.Sequential(encoder, WideCodes(n_parts, ends.n_components))
         decoder = nn.Sequential(NarrowCodes(n_axes), decoder)
     if architecture == "linear_mlp" and not ends.likelihood.logits:
-        encoder = nn.Sequential(Standardised(ends.n_features), encoder)
-        decoder = nn.Sequential(decoder, Restored(ends.n_features))
+        sizes = ends.n_features, n_coordinates
+        encoder = nn.Sequential(Standardised(*sizes), encoder)
+        decoder = nn.Sequential(decoder, Restored(*sizes))
     return encoder, decoder
 
 

@@ -15,6 +15,7 @@ it is computed in float64 on the CPU.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from .blocks import doubles, rows_of_block
 
-__all__ = ["PrincipalBasis", "WidthCurves", "preferred_width"]
+__all__ = ["PrincipalBasis", "WidthCurves", "preferred_width", "width_of_signal"]
 
 # Rows, where features are as many: a Gram matrix of 4096 x 4096 takes a few seconds.
 # And those whose mean will do for that of more.
@@ -213,30 +214,80 @@ def preferred_width(
     index : Tensor of int, optional
         Of the rows in question, in place of all.
     """
+    curves = [WidthCurves.of(*fold) for fold in _folds(x, most, generator, index)]
+    if not curves:
+        return 0
+    found = torch.cat([curve.densities for curve in curves])
+    means = found.mean(0)
+    missing = found[:, means.argmax(), None] - found
+    clear = _CLEAR * _standard_error(missing)
+    enough = missing.mean(0) <= clear.clamp_max(_WORTHLESS * x.shape[1])
+    width = int(enough.nonzero()[0])
+    gain = found[:, width] - found[:, 0]
+    return width if gain.mean() > _SIGNIFICANT * _standard_error(gain) else 0
+
+
+def width_of_signal(
+    x: Tensor, least: int, most: int, generator: torch.Generator
+) -> tuple[int, float] | None:
+    r"""Return the fewest principal axes outside which there is normal noise alone.
+
+    And the variance of that noise.
+
+    Of a row that has normal noise of one variance in m dimensions, the squared length
+    s has
+
+    .. math:: \frac{m}{2} \, \frac{\mathrm{Var}\, s}{(\mathrm E\, s)^2} = 1,
+
+    which n rows show with a standard error of :math:`\sqrt{(2 + 12 / m) / n}`. More is
+    what heavy tails, parts and curved axes leave. None, if no number of axes leaves
+    what is within three standard errors of it.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_rows, n_features)
+    least, most : int
+        No fewer axes than that, and no more.
+    generator : torch.Generator
+        Deals the rows to five folds, each measured outside the axes of the others.
+    """
+    lengths = [
+        principal.squares(some)[1]
+        for principal, some in _folds(x, most, generator, None)
+    ]
+    if not lengths:
+        return None
+    outside = torch.cat(lengths)
+    left = x.shape[1] - torch.arange(outside.shape[1], dtype=torch.float64)
+    mean = outside.mean(0).clamp_min(_TINY)
+    spread = left / 2.0 * outside.var(0) / mean.square()
+    error = ((2.0 + 12.0 / left) / len(outside)).sqrt()
+    is_noise = (spread - 1.0).abs() <= _SIGNIFICANT * error
+    widths = is_noise[least:].nonzero().flatten()
+    if not len(widths):
+        return None
+    width = least + int(widths[0])
+    return width, (mean[width] / left[width]).item()
+
+
+def _folds(
+    x: Tensor, most: int, generator: torch.Generator, index: Tensor | None
+) -> Iterator[tuple[PrincipalBasis, Tensor]]:
+    """Yield the principal axes of four fifths of the rows, and the other rows."""
     if index is None:
         index = torch.arange(len(x), device=x.device)
     n_rows, n_features = len(index), x.shape[1]
     if n_rows < 2 * _FOLDS:
-        return 0
+        return
     order = torch.randperm(n_rows, generator=generator, device=generator.device)
     folds = order.to(x.device).chunk(_FOLDS)
     n_axes = max(0, min(most, n_features - 1, n_rows - len(folds[0]) - 1))
     one_will_do = n_rows * n_features**2 > _CHEAP
-    densities = []
     for unseen in folds[:1] if one_will_do else folds:
         seen = torch.ones(n_rows, dtype=torch.bool, device=x.device)
         seen[unseen] = False
         principal = PrincipalBasis.of(x, n_axes, index[seen])
-        some = x[index[unseen[:_MOST]]]
-        densities.append(WidthCurves.of(principal, some).densities)
-    found = torch.cat(densities)
-    means = found.mean(0)
-    missing = found[:, means.argmax(), None] - found
-    clear = _CLEAR * _standard_error(missing)
-    enough = missing.mean(0) <= clear.clamp_max(_WORTHLESS * n_features)
-    width = int(enough.nonzero()[0])
-    gain = found[:, width] - found[:, 0]
-    return width if gain.mean() > _SIGNIFICANT * _standard_error(gain) else 0
+        yield principal, x[index[unseen[:_MOST]]]
 
 
 def _standard_error(values: Tensor) -> Tensor:

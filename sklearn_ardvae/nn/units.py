@@ -1,7 +1,8 @@
 """What stands around networks: the units of the data, and axes that do not exist.
 
-The networks inside see rows of mean 0 and variance 1 and no more axes than the data
-can have; outside, rows are in the user's units and codes have all components.
+The networks inside see rows of mean 0 and variance 1, perhaps along those principal
+axes only that hold all signal, and no more axes than the data can have; outside, rows
+are in the user's units and codes have all components.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = [
     "Units",
     "WideCodes",
     "adopt_units",
+    "door_of",
     "units_of",
 ]
 
@@ -36,11 +38,33 @@ class Units:
     centre : Tensor of shape (n_features,)
         float64, on the CPU.
     scale : float
-        Root of the mean variance of a feature; exact in float32.
+        Root of the mean variance of a feature, or axis; exact in float32.
+    axes : Tensor of shape (n_axes, n_features) or None
+        Orthonormal, float64, on the CPU: rows are then coordinates along these.
+    noise : float
+        Variance in each direction outside the axes, in the user's units.
     """
 
     centre: Tensor
     scale: float
+    axes: Tensor | None = None
+    noise: float = 0.0
+
+    @property
+    def n_outside(self) -> int:
+        """How many directions the axes leave out."""
+        return 0 if self.axes is None else self.axes.shape[1] - len(self.axes)
+
+    def along(self, axes: Tensor, noise: float, x: Tensor) -> Units:
+        """Return the units of rows x, standardised by these, along some axes.
+
+        `noise` is the variance of such rows outside them.
+        """
+        squares = sum((rows @ axes.T).square_().sum().item() for rows in doubles(x)) / (
+            len(x) * len(axes)
+        )
+        scale = torch.tensor(self.scale * squares**0.5).item()
+        return Units(self.centre, scale, axes, noise * self.scale**2)
 
     @classmethod
     def of(cls, x: Tensor) -> Units:
@@ -79,42 +103,68 @@ class Units:
 
     def standardise(self, x: Tensor) -> Tensor:
         """Return rows of mean 0 and mean variance 1, as float32, where x is."""
-        result = x.new_empty(x.shape, dtype=torch.float32)
+        width = x.shape[1] if self.axes is None else len(self.axes)
+        result = x.new_empty((len(x), width), dtype=torch.float32)
         into = result.split(rows_of_block(x.shape[1]))
         for rows, block in zip(doubles(x), into, strict=True):
-            block.copy_(rows.sub_(self.centre).div_(self.scale))
+            rows.sub_(self.centre).div_(self.scale)
+            block.copy_(rows if self.axes is None else rows @ self.axes.T)
         return result
 
 
 class _Affine(nn.Module):
-    """Keeps a centre to 48 bits, in two numbers, since not every device has float64."""
+    """Keeps a centre to 48 bits, in two numbers, since not every device has float64.
+
+    Parameters
+    ----------
+    n_features : int
+    n_axes : int, optional
+        Of rows inside, if they are coordinates along fewer axes.
+    """
 
     high: Tensor
     low: Tensor
     scale: Tensor
+    axes: Tensor | None
+    noise: Tensor
 
-    def __init__(self, n_features: int) -> None:
+    def __init__(self, n_features: int, n_axes: int | None = None) -> None:
         super().__init__()
         self.register_buffer("high", torch.zeros(n_features))
         self.register_buffer("low", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(()))
+        if n_axes is None:
+            self.axes = None
+        else:
+            self.register_buffer("axes", torch.eye(n_axes, n_features))
+            self.register_buffer("noise", torch.ones(()))
         #: While a fit goes on, rows are standardised already.
-        self.is_identity = True
+        self.is_identity = n_axes is None
 
     @property
     def units(self) -> Units:
         """Those that rows are in."""
         centre = self.high.cpu().double() + self.low.cpu().double()
-        return Units(centre, self.scale.item())
+        if self.axes is None:
+            return Units(centre, self.scale.item())
+        axes = self.axes.cpu().double()
+        return Units(centre, self.scale.item(), axes, self.noise.item())
 
     def adopt(self, units: Units) -> None:
         """Take rows in these units from now on."""
         self.high.copy_(units.centre)
         self.low.copy_(units.centre - self.high.cpu().double())
         self.scale.fill_(units.scale)
+        if self.axes is not None:
+            # Of no direction: rows are coordinates already.
+            self.axes.zero_() if units.axes is None else self.axes.copy_(units.axes)
+            self.noise.fill_(units.noise)
         self._notice()
 
     def _notice(self) -> None:
+        if self.axes is not None:
+            self.is_identity = not self.axes.any()
+            return
         self.is_identity = not (self.high.any() or self.low.any() or self.scale != 1.0)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
@@ -126,14 +176,26 @@ class Standardised(_Affine):
     """From rows in the user's units to those that the encoder sees."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x if self.is_identity else (x - self.high - self.low) / self.scale
+        if self.is_identity:
+            return x
+        x = x - self.high - self.low
+        return (x if self.axes is None else x @ self.axes.T) / self.scale
+
+    def squares_outside(self, x: Tensor) -> Tensor:
+        """Return the squared lengths of rows outside the axes, in the user's units."""
+        assert self.axes is not None
+        x = x - self.high - self.low
+        return (x - x @ self.axes.T @ self.axes).square().sum(1)
 
 
 class Restored(_Affine):
     """From what the decoder puts out to rows in the user's units."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x if self.is_identity else x * self.scale + self.low + self.high
+        if self.is_identity:
+            return x
+        x = x * self.scale
+        return (x if self.axes is None else x @ self.axes) + self.low + self.high
 
 
 class WideCodes(nn.Module):
@@ -176,8 +238,13 @@ def adopt_units(networks: nn.Module, units: Units) -> None:
             layer.adopt(units)
 
 
+def door_of(networks: nn.Module) -> Standardised | None:
+    """Return the layer that rows in the user's units go through first, if any."""
+    layers = (m for m in networks.modules() if isinstance(m, Standardised))
+    return next(layers, None)
+
+
 def units_of(networks: nn.Module) -> Units | None:
     """Return the units of the rows that networks take; None if they convert none."""
-    layers = (m for m in networks.modules() if isinstance(m, Standardised))
-    first = next(layers, None)
-    return None if first is None else first.units
+    door = door_of(networks)
+    return None if door is None else door.units

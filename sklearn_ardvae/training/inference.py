@@ -177,10 +177,8 @@ def evidence(
         q = module.posterior(rows)
         for noise in draws:
             reconstruction, kl = module.bound_terms(rows, q, noise)
-            log_likelihood = module.likelihood.log_likelihood(
-                reconstruction, rows.shape[1], noise_variance
-            )
-            total += log_likelihood - kl
+            likelihood = module.log_likelihood(rows, reconstruction, noise_variance)
+            total += likelihood - kl
         return total / len(draws)
 
     return in_batches(module, bound, x)

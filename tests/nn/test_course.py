@@ -681,7 +681,7 @@ class TestEvidenceOfAModel:
         in_users_units = evidence - N_FEATURES * math.log(8.0)
         assert record["evidence"] == pytest.approx(in_users_units)
         model.noise.fill_(0.25)
-        model.adopt(units)
+        model.restore_units()
         assert model.noise.item() == model.known_noise_variance() == 0.25
 
     def test_the_posterior_is_stretched_to_least_squares(self):

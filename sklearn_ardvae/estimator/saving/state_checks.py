@@ -81,6 +81,8 @@ def check_attributes(cls: type, params: dict[str, Any], found: dict[str, Any]) -
     }
     if "_n_axes" in found:
         rules["_n_axes"] = lambda v: _is_count(v) and v <= n_components
+    if found.get("_n_coordinates") is not None:
+        rules["_n_coordinates"] = lambda v: _is_count(v) and 0 < v < n_features
     if "feature_names_in_" in found:
         rules["feature_names_in_"] = lambda v: _is_names(v, n_features)
     for name, rule in rules.items():

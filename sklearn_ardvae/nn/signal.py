@@ -1,0 +1,74 @@
+"""Where the signal of rows lies: the principal axes outside which there is noise alone.
+
+Networks that see those axes only have fewer weights to fit to the noise of few rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..randomness import Stream, derived_generator
+from .principal import PrincipalBasis, preferred_width, width_of_signal
+
+__all__ = ["Signal"]
+
+# Axes beyond those that PCA wants: some noise has to be left among them, by which
+# probabilistic PCA knows it.
+_SPARE = 2
+# Of more axes than these, besides, none are looked for.
+_WIDEST = 256
+
+
+@dataclass(frozen=True)
+class Signal:
+    """The principal axes that hold all signal, and what PCA says of all features.
+
+    Parameters
+    ----------
+    axes : Tensor of shape (n_axes, n_features)
+        Orthonormal, in float64 on the CPU.
+    noise : float
+        Variance of unseen rows in each direction outside them.
+    width : int
+        Number of axes that probabilistic PCA wants.
+    widths_of_halves : (int, int)
+        Those that it wants for either half of the rows.
+    """
+
+    axes: Tensor
+    noise: float
+    width: int
+    widths_of_halves: tuple[int, int]
+
+    @classmethod
+    def of(cls, x: Tensor, most: int, seed: int) -> Signal | None:
+        """Look for it in rows x, of at most so many principal axes that PCA may want.
+
+        None if PCA wants no axis, or no axes leave noise alone, or hardly fewer than
+        all.
+        """
+
+        def generator() -> torch.Generator:
+            return derived_generator(seed, Stream.FOLDS)
+
+        n_features = x.shape[1]
+        width = preferred_width(x, most, generator())
+        least = width + _SPARE
+        if width == 0 or least >= n_features:
+            return None
+        found = width_of_signal(x, least, max(least, _WIDEST), generator())
+        if found is None or found[0] >= n_features:
+            return None
+        n_axes, noise = found
+        order = torch.randperm(len(x), generator=generator()).to(x.device)
+        halves = [
+            preferred_width(x, most, generator(), half) for half in order.chunk(2)
+        ]
+        # Turned at random, coordinates vary alike, as features do: Adam's steps are per
+        # weight, and along principal axes they favour those of little variance.
+        drawn = torch.randn(n_axes, n_axes, generator=generator(), dtype=torch.float64)
+        axes = torch.linalg.qr(drawn)[0] @ PrincipalBasis.of(x, n_axes).axes
+        return cls(axes, noise, width, (halves[0], halves[-1]))

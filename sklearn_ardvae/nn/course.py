@@ -391,9 +391,9 @@ class Course(Remembering):
         # Before the unseen rows are used, too.
         model.worth = model.weigh_axes()
         if self.is_linear:
-            self._become_linear(model, PrincipalBasis.of(x, int(p.width)))
-            n_left = model.n_features - int(p.width)
-            model.noise.fill_(model.pool_noise(model.noise.item(), n_left))
+            principal = PrincipalBasis.of(x, int(p.width))
+            self._become_linear(model, model.of_all_directions(principal, unseen=False))
+            model.spread_noise(model.noise.item())
         self.shelf.drop("best", "plain", "linear", "found")
         self._enter(Stage.OVER)
 

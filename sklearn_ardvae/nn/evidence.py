@@ -257,7 +257,8 @@ class EvidenceModule(VariationalModule):
             self.prior_variance.copy_(variance)
         if self.is_linear:
             width = self.n_kept()
-            exact = WidthCurves.losses(self.principal, self.unseen, width)
+            principal = self.of_all_directions(self.principal, unseen=True)
+            exact = WidthCurves.losses(principal, self.unseen, width)
             losses[:, :width] = exact.to(losses)
         self.noise.copy_(noise)
         return AxisWorth.of(losses, evidence, self.squared_error(self.unseen))

@@ -379,22 +379,30 @@ class AutoencoderModule(nn.Module):
         total += n_outside * self.units.noise
         return total / (self.n_features + n_outside)
 
-    def pool_noise(self, variance: float, n_directions: int) -> float:
-        """Take one noise for so many directions inside and all outside; return it.
+    def of_all_directions(
+        self, principal: PrincipalBasis, unseen: bool
+    ) -> PrincipalBasis:
+        """Return principal axes with the noise that networks do not see.
 
         Parameters
         ----------
-        variance : float
-            In the directions inside, of standardised rows.
-        n_directions : int
+        principal : PrincipalBasis
+            Of rows that the networks see.
+        unseen : bool
+            Whether to take the noise of unseen rows, or of those that axes were taken
+            from.
         """
-        if self.units is None or not self.units.n_outside:
-            return variance
-        n_outside, squared_unit = self.units.n_outside, self.unit**2
-        total = n_directions * variance * squared_unit + n_outside * self.units.noise
-        noise = total / (n_directions + n_outside)
-        self.units = replace(self.units, noise=noise)
-        return noise / squared_unit
+        if self.units is None or self.signal is None:
+            return principal
+        noise = self.units.noise / self.unit**2
+        if not unseen:
+            noise *= self.signal.noise_of_rows / self.signal.noise
+        return replace(principal, n_outside=self.units.n_outside, outside=noise)
+
+    def spread_noise(self, variance: float) -> None:
+        """Take a noise variance of what the networks see for that outside, too."""
+        if self.units is not None:
+            self.units = replace(self.units, noise=variance * self.unit**2)
 
     @property
     def evidence_of_units(self) -> float:

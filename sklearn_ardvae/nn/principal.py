@@ -54,6 +54,10 @@ class PrincipalBasis:
     total : float
         Variance in all directions.
     n_rows : int
+    n_outside : int
+        Directions that these coordinates leave out,
+    outside : float
+        and the variance in each.
     """
 
     mean: Tensor
@@ -61,6 +65,8 @@ class PrincipalBasis:
     variances: Tensor
     total: float
     n_rows: int
+    n_outside: int = 0
+    outside: float = 0.0
 
     @classmethod
     def of(cls, x: Tensor, n_axes: int, index: Tensor | None = None) -> PrincipalBasis:
@@ -91,8 +97,9 @@ class PrincipalBasis:
 
     def noise(self, n_axes: int) -> float:
         """Return the noise variance beside the first `n_axes`."""
-        n_left = max(1, len(self.mean) - n_axes)
+        n_left = max(1, len(self.mean) - n_axes + self.n_outside)
         left = self.total - self.variances[:n_axes].sum().item()
+        left += self.n_outside * self.outside
         return max(left / n_left, self.smallest_noise)
 
     @property
@@ -179,10 +186,12 @@ class WidthCurves:
         if width == 0:
             return along[:, :0]
         along, variances = along[:, :width], principal.variances[:width]
+        n_outside = principal.n_outside
+        others = outside[:, width] + n_outside * principal.outside
 
         def density(inside: Tensor) -> Tensor:
-            left = outside[:, width] + along @ (1.0 - inside)
-            n_left = unseen.shape[1] - inside.sum()
+            left = others + along @ (1.0 - inside)
+            n_left = unseen.shape[1] + n_outside - inside.sum()
             noise = (left.mean() / n_left).clamp_min(principal.smallest_noise)
             wide = torch.maximum(variances, noise)
             constant = (inside * wide.log()).sum() + n_left * noise.log()

@@ -32,6 +32,8 @@ class Signal:
         Orthonormal, in float64 on the CPU.
     noise : float
         Variance of unseen rows in each direction outside them.
+    noise_of_rows : float
+        The same of the rows that the axes are taken from: a little less.
     width : int
         Number of axes that probabilistic PCA wants.
     widths_of_halves : (int, int)
@@ -40,6 +42,7 @@ class Signal:
 
     axes: Tensor
     noise: float
+    noise_of_rows: float
     width: int
     widths_of_halves: tuple[int, int]
 
@@ -70,5 +73,11 @@ class Signal:
         # Turned at random, coordinates vary alike, as features do: Adam's steps are per
         # weight, and along principal axes they favour those of little variance.
         drawn = torch.randn(n_axes, n_axes, generator=generator(), dtype=torch.float64)
-        axes = torch.linalg.qr(drawn)[0] @ PrincipalBasis.of(x, n_axes).axes
-        return cls(axes, noise, width, (halves[0], halves[-1]))
+        principal = PrincipalBasis.of(x, n_axes)
+        return cls(
+            axes=torch.linalg.qr(drawn)[0] @ principal.axes,
+            noise=noise,
+            noise_of_rows=principal.noise(n_axes),
+            width=width,
+            widths_of_halves=(halves[0], halves[-1]),
+        )

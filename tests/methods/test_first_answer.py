@@ -159,30 +159,35 @@ class TestLinearData:
         model = request.getfixturevalue(name)
         assert model.beta_ == pytest.approx(2.0 * model.noise_variance_, rel=1e-5)
 
-    @pytest.fixture
-    def weighed(self, x, monkeypatch):
-        """The model, and in its units the rows that it was fitted to and weighed by."""
+    @pytest.fixture(params=[False, True])
+    def weighed(self, x, monkeypatch, request):
+        """The model, the rows that it was fitted to and weighed by, and a word.
+
+        Whether its networks see no more than the axes of the signal.
+        """
         rows = {}
 
         def forget_rows(self):
-            rows["unseen"] = self.unseen.double().numpy()
+            rows["unseen"] = self.unseen.double()
             original(self)
 
         module = ARDVAE._module_class
         original = module.forget_rows
         monkeypatch.setattr(module, "forget_rows", forget_rows)
+        if not request.param:
+            monkeypatch.setattr(ARDVAE, "_find_signal", lambda self, x: None)
         model = small().fit(x)
         units = model.module_.encoder[0].units
         np.testing.assert_allclose(units.centre, x.mean(0), atol=1e-12)
-        everything, unseen = (x - x.mean(0)) / units.scale, rows["unseen"]
-        distances = np.square(everything[:, np.newaxis] - unseen).sum(2).min(1)
-        seen = everything[distances > 1e-8]
+        assert (units.axes is not None) == request.param
+        inside = units.standardise(torch.from_numpy(x)).double()
+        is_unseen = torch.cdist(inside, rows["unseen"]).amin(1).numpy() < 1e-4
         # A tenth, but 40 rows at least.
-        assert (len(seen), len(unseen)) == (260, 40)
-        return model, seen, unseen
+        assert is_unseen.sum() == 40
+        return model, x[~is_unseen], x[is_unseen], request.param
 
     def test_axes_are_worth_what_pca_loses_without_them(self, weighed):
-        model, seen, unseen = weighed
+        model, seen, unseen, is_confined = weighed
         values, vectors = np.linalg.eigh(np.cov(seen.T, bias=True))
         top, axes = values[::-1][:2], vectors[:, ::-1][:, :2].T
 
@@ -198,10 +203,12 @@ class TestLinearData:
 
         for axis in (0, 1):
             loss = density([0, 1]) - density([1 - axis])
-            # float32 rows.
-            assert model.axis_evidence_[axis] == pytest.approx(loss.mean(), rel=1e-4)
+            # float32 rows. The noise that networks do not see, two of six directions,
+            # is that of other rows, known to a tenth; and that is 2/3 of the noise.
+            of_mean, of_error = (0.1, 0.15) if is_confined else (1e-4, 1e-3)
+            assert model.axis_evidence_[axis] == pytest.approx(loss.mean(), rel=of_mean)
             error = loss.std() / math.sqrt(len(unseen) - 1)
-            assert model.axis_evidence_std_[axis] == pytest.approx(error, rel=1e-3)
+            assert model.axis_evidence_std_[axis] == pytest.approx(error, rel=of_error)
         assert np.all(model.axis_evidence_[2:] == 0.0)
         assert np.all(model.axis_evidence_std_[2:] == 0.0)
 

@@ -262,7 +262,9 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         .. math:: -\tfrac D2 \log 2\pi s^2 - \frac{\mathrm E_q\|x - \hat x\|^2}{2 s^2}
             - \mathrm{KL}(q(z|x) \,\|\, p(z)),
 
-        with :math:`s^2` the `noise_variance_`. It does not contain the weight of the KL
+        with :math:`s^2` the `noise_variance_` (of `ARDVAE` with ``beta="auto"``, the
+        density may have one variance along the axes of the signal and another outside;
+        `noise_variance_` is their mean). It does not contain the weight of the KL
         term, so that scores compare across weights, latent sizes and methods. `NGVAE`
         pays for the precision of each code as well: its bound is looser.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from ..nn.units import units_of
 from .fitted import FittedAutoencoderMixin
 from .verdict import Verdict
 
@@ -74,6 +75,10 @@ class Summary:
         Numbers of rows, and how the fit compares with PCA; None if nothing told.
     compares_unseen : bool
         Whether the rows that it was compared by were kept from the steps.
+    n_directions : int or None
+        Of the signal, which networks see alone; None if they see all features.
+    noise_outside : float
+        Variance in each direction outside these.
     """
 
     estimator: str
@@ -86,6 +91,8 @@ class Summary:
     beta_is_estimated: bool
     comparison: Verdict | None
     compares_unseen: bool = True
+    n_directions: int | None = None
+    noise_outside: float = 0.0
 
     @property
     def doubts(self) -> list[str]:
@@ -104,6 +111,7 @@ class Summary:
         """Return what is said, each under a name."""
         rows = [
             ("data", self._of_data()),
+            *self._of_signal(),
             *((f"axis {axis.index}", str(axis)) for axis in self.axes[:_LISTED]),
         ]
         if left := self.axes[_LISTED:]:
@@ -125,6 +133,14 @@ class Summary:
         if not self.compares_unseen:
             kept = "none kept: figures are of rows that were trained on"
         return f"{self.comparison.n_samples} rows of {self.n_features} features, {kept}"
+
+    def _of_signal(self) -> list[tuple[str, str]]:
+        if self.n_directions is None:
+            return []
+        signal = f"in {self.n_directions} directions of {self.n_features}; outside, "
+        return [
+            ("signal", f"{signal}normal noise of variance {self.noise_outside:.3g}")
+        ]
 
     def _of_noise(self) -> str:
         variance, deviation = self.noise_variance, self.noise_variance**0.5
@@ -255,6 +271,8 @@ class SummaryMixin(FittedAutoencoderMixin):
         beta = getattr(self, "beta_", settings.get("beta"))
         is_gaussian = settings["likelihood"] == "gaussian"
         verdict = self.__dict__.get("_verdict")
+        units = units_of(self._module)
+        axes = None if units is None else units.axes
         return Summary(
             estimator=type(self).__name__,
             n_features=self.n_features_in_,
@@ -266,6 +284,8 @@ class SummaryMixin(FittedAutoencoderMixin):
             beta_is_estimated=settings.get("beta") == "auto" and is_gaussian,
             comparison=Verdict.of_dict(verdict) if verdict else None,
             compares_unseen=settings["validation_fraction"] != 0,
+            n_directions=None if axes is None else len(axes),
+            noise_outside=0.0 if axes is None else units.noise,
         )
 
     def _axis_summary(self, axis: int) -> AxisSummary:

@@ -313,7 +313,9 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     Attributes
     ----------
     beta_ : float
-        The weight of the KL term: what was found, or given.
+        The weight of the KL term: what was found, or given. What was found is twice
+        the noise variance of what the networks see: where that is the axes of the
+        signal only (see Notes), `noise_variance_` is the mean of all directions.
     prior_variance_ : ndarray of shape (n_components,)
         Variance b/a of the learned prior of each axis. It is arbitrary for inactive
         axes: do not threshold it, look at `relevance_`.
@@ -340,10 +342,13 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     it, and taken at the mean code; the variances are 1 until the first update, after
     `prior_update_every` epochs; the prior is brought up to date once more after
     training.
-    Ours: beta from the noise. The networks are trained from random weights, with the
-    noise held up until the count is stable, and from probabilistic PCA; surplus axes
-    go from both; the better one by evidence stays, or probabilistic PCA itself, fitted
-    to all rows, unless the networks are better by three standard errors.
+    Ours: beta from the noise. Where there are principal axes outside which the squared
+    lengths of rows vary as those of normal noise, the networks see rows along these,
+    and `score` takes the noise outside for what it is. They are trained from random
+    weights, with the noise held up until the count is stable, and from probabilistic
+    PCA; surplus axes go from both; the better one by evidence stays, or probabilistic
+    PCA itself, fitted to all rows, unless the networks are better by three standard
+    errors.
     ``history_["evidence"]`` and ``history_["beta"]`` show it. Codes are then stretched
     against the shrinkage of posterior means, as far as it lowers the error of training
     rows; `code_posterior` has the means as they are. These stages have a schedule of

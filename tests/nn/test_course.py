@@ -382,7 +382,7 @@ class TestStages:
 
     @pytest.mark.parametrize(
         ("noise", "lead", "tries"),
-        # Of a variance of about 1. At most 4 axes of PCA, each for 0.007 nats a feature.
+        # Of a variance of about 1. PCA has 4 axes, each for 0.007 nats a feature.
         [(0.5, 0.23, False), (0.5, 0.22, True), (0.05, 0.23, True)],
     )
     def test_networks_far_behind_pca_have_no_trials(self, drive, noise, lead, tries):

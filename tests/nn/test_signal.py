@@ -2,6 +2,7 @@
 
 import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -203,7 +204,11 @@ class TestFittedModel:
         # Rows that the steps saw score a little better than those of the history.
         evidence = max(model.history_["evidence"])
         assert evidence == pytest.approx(model.score(x), abs=3.0)
-        assert f"{len(x)} rows of 24 features" in str(model.summary())
+        text = str(model.summary())
+        assert f"{len(x)} rows of 24 features" in text
+        axes, _, outside = parts(model)
+        signal = f"in {len(axes)} directions of 24; outside, normal noise of variance"
+        assert f"{signal} {outside:.3g}" in text
         error = np.square(model.reconstruct(x) - x).mean()
         assert model._verdict["error"] == pytest.approx(error, rel=0.2)
 
@@ -220,8 +225,6 @@ class TestFittedModel:
 
     @pytest.mark.parametrize("how", ["pickle", "save"])
     def test_copies_are_the_same(self, model, x, how, tmp_path):
-        import pickle
-
         if how == "pickle":
             copied = pickle.loads(pickle.dumps(model))
         else:
@@ -229,6 +232,20 @@ class TestFittedModel:
             copied = ARDVAE.load(tmp_path / "model.ardvae")
         np.testing.assert_array_equal(copied.transform(x), model.transform(x))
         np.testing.assert_array_equal(copied.score_samples(x), model.score_samples(x))
+
+    @pytest.mark.parametrize("part", ["encoder", "decoder"])
+    def test_other_runtimes_have_the_axes(self, model, x, part, tmp_path):
+        pytest.importorskip("onnxscript")
+        runtime = pytest.importorskip("onnxruntime")
+        path = tmp_path / "model.onnx"
+        model.to_onnx(path, part=part)
+        codes = model.transform(x[:7]).astype(np.float32)
+        session = runtime.InferenceSession(path)
+        name = session.get_inputs()[0].name
+        given = x[:7].astype(np.float32) if part == "encoder" else codes
+        expected = codes if part == "encoder" else model.inverse_transform(codes)
+        found = session.run(None, {name: given})[0]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 class TestNotAsked:

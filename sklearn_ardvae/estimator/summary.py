@@ -11,7 +11,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from ..nn.units import units_of
+from ..nn.units import door_of
 from .fitted import FittedAutoencoderMixin
 from .verdict import Verdict
 
@@ -271,8 +271,8 @@ class SummaryMixin(FittedAutoencoderMixin):
         beta = getattr(self, "beta_", settings.get("beta"))
         is_gaussian = settings["likelihood"] == "gaussian"
         verdict = self.__dict__.get("_verdict")
-        units = units_of(self._module)
-        axes = None if units is None else units.axes
+        door = door_of(self._module)
+        axes = None if door is None else door.axes
         return Summary(
             estimator=type(self).__name__,
             n_features=self.n_features_in_,
@@ -285,7 +285,7 @@ class SummaryMixin(FittedAutoencoderMixin):
             comparison=Verdict.of_dict(verdict) if verdict else None,
             compares_unseen=settings["validation_fraction"] != 0,
             n_directions=None if axes is None else len(axes),
-            noise_outside=0.0 if axes is None else units.noise,
+            noise_outside=0.0 if door is None or axes is None else door.noise.item(),
         )
 
     def _axis_summary(self, axis: int) -> AxisSummary:

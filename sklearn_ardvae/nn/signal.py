@@ -29,7 +29,7 @@ class Signal:
     Parameters
     ----------
     axes : Tensor of shape (n_axes, n_features)
-        Orthonormal, in float64 on the CPU.
+        Orthonormal, in float64 on the CPU, those of largest variance first.
     noise : float
         Variance of unseen rows in each direction outside them.
     noise_of_rows : float
@@ -70,12 +70,9 @@ class Signal:
         halves = [
             preferred_width(x, most, generator(), half) for half in order.chunk(2)
         ]
-        # Turned at random, coordinates vary alike, as features do: Adam's steps are per
-        # weight, and along principal axes they favour those of little variance.
-        drawn = torch.randn(n_axes, n_axes, generator=generator(), dtype=torch.float64)
         principal = PrincipalBasis.of(x, n_axes)
         return cls(
-            axes=torch.linalg.qr(drawn)[0] @ principal.axes,
+            axes=principal.axes,
             noise=noise,
             noise_of_rows=principal.noise(n_axes),
             width=width,

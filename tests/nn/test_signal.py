@@ -94,13 +94,6 @@ class TestSignal:
         # Fitted to the rows, the axes leave less of these.
         assert found.noise_of_rows < found.noise
 
-    def test_coordinates_vary_alike(self):
-        x, _ = plane(500, 30, 4)
-        axes = Signal.of(x, 128, 0).axes
-        variance = ((x - x.mean(0)) @ axes.T).var(0)
-        # Along principal axes, by a factor of 40.
-        assert variance.max() / variance.min() < 10.0
-
     def test_the_width_is_pcas_for_all_features(self):
         x, _ = plane(500, 30, 4)
         assert Signal.of(x, 128, 0).width == preferred_width(x, 128, generator())

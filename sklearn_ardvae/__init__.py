@@ -25,11 +25,13 @@ from .methods.tc_vae import BetaTCVAE
 from .methods.two_stage_vae import TwoStageVAE
 from .methods.vae import VAE, BetaVAE
 from .methods.wae import WAE
+from .model_selection import ARDVAECV, Plateau
 from .relevance import Relevance, decoder_relevance
 
 __all__ = [
     "AAE",
     "ARDVAE",
+    "ARDVAECV",
     "DIPVAE",
     "IRMAE",
     "L0ARMVAE",
@@ -50,6 +52,7 @@ __all__ = [
     "LeastVolumeAE",
     "LoRAE",
     "MaskAAE",
+    "Plateau",
     "Relevance",
     "SecondStageVAE",
     "SparseAE",

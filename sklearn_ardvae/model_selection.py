@@ -70,8 +70,8 @@ class ARDVAECV(ARDVAE):
     folds, and what it says of the fold is kept: `evidence_path_`, and
     `n_active_path_`, the number of active components. The model is then ``ARDVAE(
     beta=beta_)`` of all rows, with the same random state. `LassoCV` is to `Lasso` what
-    this is to `ARDVAE` with a beta of your own. ``ARDVAE()``, which estimates beta from
-    a single fit, takes a fiftieth of the time: docs/ardvae.md says when that will do.
+    this is to `ARDVAE` with a beta of your own. ``ARDVAE()``, which estimates beta with
+    the rest, takes a small part of the time: docs/ardvae.md says when that will do.
 
     .. math::
         \text{evidence}(\beta) = \frac1n \sum_{i=1}^n \left[ -\tfrac D2 \log 2\pi

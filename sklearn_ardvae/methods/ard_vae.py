@@ -272,7 +272,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
         beta / 2 are treated as noise. ``"auto"``: twice the error of a feature in the
         validation rows, updated every epoch; the scale of X does not matter then. A
         number is relative to the scale of X: for standardised features 0.05 asks for
-        97.5 % of the variance; `GridSearchCV` chooses it by `score`, which does not
+        97.5 % of the variance; `ARDVAECV` chooses it by `score`, which does not
         contain it. With the Bernoulli likelihood there is no noise to estimate, and
         ``"auto"`` is 1.
     architecture : "auto", str or pair, default="auto"
@@ -304,6 +304,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
 
     See Also
     --------
+    ARDVAECV : The beta of the best cross-validated evidence.
     sklearn.decomposition.PCA : Its linear cousin, with ``n_components=0.99``.
     decoder_relevance : The same question to an autoencoder of your own.
 

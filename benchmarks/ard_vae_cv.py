@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_ardvae import ARDVAE, ARDVAECV
 from sklearn_ardvae.datasets import make_manifold
-from sklearn_ardvae.model_selection import simplest_within_one_error
+from sklearn_ardvae.model_selection.path import simplest_within_one_error
 
 OUTPUT = Path(__file__).parent / "output" / "ard_vae_cv.jsonl"
 TABLES = ("iris", "wine", "breast_cancer")

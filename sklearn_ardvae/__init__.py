@@ -25,7 +25,8 @@ from .methods.tc_vae import BetaTCVAE
 from .methods.two_stage_vae import TwoStageVAE
 from .methods.vae import VAE, BetaVAE
 from .methods.wae import WAE
-from .model_selection import ARDVAECV, Plateau
+from .model_selection.ard_vae_cv import ARDVAECV
+from .model_selection.path import Plateau
 from .relevance import Relevance, decoder_relevance
 
 __all__ = [

@@ -31,7 +31,7 @@ from sklearn_ardvae import ARDVAE, SecondStageVAE
 from sklearn_ardvae.nn.variational import VariationalModule
 
 every_estimator = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
-# What happens in one fit; of many: test_model_selection.py.
+# What happens in one fit; of many: model_selection/test_ard_vae_cv.py.
 every_single_fit = pytest.mark.parametrize(
     "cls", OF_ONE_FIT, ids=[cls.__name__ for cls in OF_ONE_FIT]
 )

@@ -12,31 +12,36 @@ from numbers import Integral
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 from torch import Tensor
 
-from ._sklearn_compat import Interval, with_callbacks
-from ._warnings import warn
-from .estimator.validation import as_tensor, validate_rows
-from .methods.ard_vae import ARDVAE
-from .nn.principal import PrincipalBasis
-from .randomness import draw_seed
-from .training.books import DivergedError
-from .training.log import PathLog
+from .._sklearn_compat import Interval, with_callbacks
+from .._warnings import warn
+from ..estimator.validation import validate_rows
+from ..methods.ard_vae import ARDVAE
+from ..randomness import draw_seed
+from ..training.books import DivergedError
+from ..training.log import PathLog
+from .path import (
+    Floats,
+    Plateau,
+    best_candidate,
+    checked_betas,
+    checked_sizes,
+    noise_grid,
+    simplest_within_one_error,
+    widest_plateau,
+)
 
-__all__ = ["ARDVAECV", "Plateau"]
+__all__ = ["ARDVAECV"]
 
-# Where a grid ends: at so much of what PCA leaves at least, or of its own largest beta.
-_BELOW_PCA, _LEAST = 0.1, 1e-3
 # A grid for binary data, where beta = 1 is the bound itself.
 _AROUND_ONE = (10.0, 0.1)
 _FOLDS = 5
 
-Floats = NDArray[np.float64]
 Sizes = Annotated[
     int | ArrayLike, "array-like", Interval(Integral, 1, None, closed="left")
 ]
@@ -44,23 +49,6 @@ GridOfBetas = Annotated[
     int | ArrayLike, "array-like", Interval(Integral, 2, None, closed="left")
 ]
 Model = TypeVar("Model", bound="ARDVAECV")
-
-
-@dataclass(frozen=True, slots=True)
-class Plateau:
-    """A range of betas over which the number of active components stays the same.
-
-    Parameters
-    ----------
-    n_active_components : int
-        That number.
-    lowest_beta, highest_beta : float
-        The ends of the range, both of it; equal if it is a single beta.
-    """
-
-    n_active_components: int
-    lowest_beta: float
-    highest_beta: float
 
 
 class ARDVAECV(ARDVAE):
@@ -322,8 +310,8 @@ class ARDVAECV(ARDVAE):
         if isinstance(self.betas, Integral):
             betas = self._grid(rows, int(self.betas))
         else:
-            betas = _checked_betas(self.betas)
-        return _Search(rows, betas, _checked_sizes(self.n_components), folds, seed)
+            betas = checked_betas(self.betas)
+        return _Search(rows, betas, checked_sizes(self.n_components), folds, seed)
 
     def _grid(self, rows: NDArray | Tensor, n_betas: int) -> Floats:
         if self.likelihood == "bernoulli":
@@ -483,102 +471,3 @@ def _fitted_state(model: ARDVAE) -> dict[str, Any]:
         for name, value in vars(model).items()
         if name not in params and "callback" not in name
     }
-
-
-# --- candidates ---------------------------------------------------------------------
-
-
-def noise_grid(rows: NDArray | Tensor, n_betas: int) -> Floats:
-    """Return betas for `rows`, in geometric sequence from the largest down.
-
-    Parameters
-    ----------
-    rows : array of shape (n_rows, n_features)
-    n_betas : int
-
-    Returns
-    -------
-    ndarray of shape (n_betas,)
-    """
-    x = as_tensor(rows, torch.device("cpu"))
-    n_axes = min(x.shape) - 1
-    basis = PrincipalBasis.of(x, n_axes)
-    largest = 2.0 * basis.feature_variance or 1.0
-    smallest = max(_BELOW_PCA * 2.0 * basis.noise(n_axes), _LEAST * largest)
-    return np.geomspace(largest, min(smallest, _BELOW_PCA * largest), n_betas)
-
-
-def _checked_betas(betas: ArrayLike) -> Floats:
-    values = np.asarray(betas, dtype=float)
-    if values.ndim != 1 or not values.size or not (values > 0).all():
-        raise ValueError(
-            f"betas must be an integer >= 2 or hold numbers > 0; got {betas!r}."
-        )
-    if not np.isfinite(values).all():
-        raise ValueError(f"betas must be finite; got {betas!r}.")
-    return np.sort(values)[::-1].copy()
-
-
-def _checked_sizes(n_components: Any) -> list[int]:
-    sizes = np.atleast_1d(n_components)
-    if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or not (sizes > 0).all():
-        raise ValueError(
-            f"n_components must be an integer >= 1 or hold such; got {n_components!r}."
-        )
-    return sizes.tolist()
-
-
-# --- rules --------------------------------------------------------------------------
-
-
-def best_candidate(evidence: Floats) -> tuple[int, int]:
-    """Return the place of the highest mean evidence.
-
-    Parameters
-    ----------
-    evidence : ndarray of shape (n_betas, n_sizes, n_folds)
-        Of each fit; a candidate with a nan in a fold is left out.
-    """
-    means = evidence.mean(2)
-    return divmod(int(np.nanargmax(means)), means.shape[1])
-
-
-def simplest_within_one_error(evidence: Floats, counts: Floats) -> tuple[int, int]:
-    """Return the place of the fewest axes within a standard error of the best.
-
-    Parameters
-    ----------
-    evidence, counts : ndarray of shape (n_betas, n_sizes, n_folds)
-        Of each fit; a candidate with a nan in a fold is left out.
-    """
-    means, n_folds = evidence.mean(2), evidence.shape[2]
-    best = best_candidate(evidence)
-    error = evidence[best].std(ddof=1) / n_folds**0.5
-    near = np.argwhere(means >= means[best] - error)
-    fewest = min(near, key=lambda place: (counts[*place].mean(), -means[*place]))
-    return int(fewest[0]), int(fewest[1])
-
-
-def widest_plateau(betas: Floats, counts: Floats) -> Plateau:
-    """Return the widest range of log beta over which the count stays the same.
-
-    Parameters
-    ----------
-    betas : ndarray of shape (n_betas,)
-        In descending order.
-    counts : ndarray of shape (n_betas,)
-        A nan belongs to no range. Those of 0 are looked at if there are no others. Of
-        ranges of equal width the one of larger betas is taken.
-    """
-    is_active = counts > 0
-    looked_at = is_active if is_active.any() else counts == 0
-    ranges: list[list[int]] = []
-    for i in np.flatnonzero(looked_at).tolist():
-        if ranges and ranges[-1][-1] == i - 1 and counts[i] == counts[i - 1]:
-            ranges[-1].append(i)
-        else:
-            ranges.append([i])
-    widest = max(ranges, key=lambda r: np.log(betas[r[0]] / betas[r[-1]]))
-    return Plateau(
-        int(counts[widest[0]]), float(betas[widest[-1]]), float(betas[widest[0]])
-    )

@@ -165,7 +165,7 @@ class ARDVAECV(ARDVAE):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 6))
     >>> X += 0.1 * rng.normal(size=X.shape)
-    >>> search = ARDVAECV(4, betas=[0.5, 0.05], cv=2, max_iter=60, random_state=0)
+    >>> search = ARDVAECV(4, betas=[5.0, 0.05], cv=2, max_iter=30, random_state=0)
     >>> search.fit(X).beta_
     0.05
     >>> search.evidence_path_.shape

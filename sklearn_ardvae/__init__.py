@@ -25,11 +25,14 @@ from .methods.tc_vae import BetaTCVAE
 from .methods.two_stage_vae import TwoStageVAE
 from .methods.vae import VAE, BetaVAE
 from .methods.wae import WAE
+from .model_selection.ard_vae_cv import ARDVAECV
+from .model_selection.path import Plateau
 from .relevance import Relevance, decoder_relevance
 
 __all__ = [
     "AAE",
     "ARDVAE",
+    "ARDVAECV",
     "DIPVAE",
     "IRMAE",
     "L0ARMVAE",
@@ -50,6 +53,7 @@ __all__ = [
     "LeastVolumeAE",
     "LoRAE",
     "MaskAAE",
+    "Plateau",
     "Relevance",
     "SecondStageVAE",
     "SparseAE",

@@ -7,6 +7,7 @@ and report to nobody.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from sklearn.utils._param_validation import (
@@ -41,6 +42,9 @@ except ImportError:
 
         def call_on_fit_task_end(self, **kwargs):
             return False
+
+        def propagate_callback_context(self, sub_estimator):
+            return nullcontext()
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for scikit-learn's mixin before 1.9."""

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from estimator_table import CLASSES, IDS, fast, plain
+from estimator_table import CLASSES, IDS, OF_ONE_FIT, fast, plain
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -31,6 +31,10 @@ from sklearn_ardvae import ARDVAE, SecondStageVAE
 from sklearn_ardvae.nn.variational import VariationalModule
 
 every_estimator = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+# What happens in one fit; of many: model_selection/test_ard_vae_cv.py.
+every_single_fit = pytest.mark.parametrize(
+    "cls", OF_ONE_FIT, ids=[cls.__name__ for cls in OF_ONE_FIT]
+)
 
 RNG_CHECK_CALLS = {
     "fit": lambda model, x: model.fit(x),
@@ -501,7 +505,7 @@ def test_a_fit_learns(cls, low_rank):
     assert error < 0.3 * low_rank.var()
 
 
-@every_estimator
+@every_single_fit
 def test_skorchs_parameters_and_callbacks_are_used(cls, low_rank):
     seen = []
 
@@ -516,7 +520,7 @@ def test_skorchs_parameters_and_callbacks_are_used(cls, low_rank):
         fast(cls, skorch_params={"wheels": 4}).fit(low_rank)
 
 
-@every_estimator
+@every_single_fit
 def test_scikit_learns_callbacks_stop_and_see_snapshots(cls, low_rank):
     pytest.importorskip("sklearn.callback")
     scores = []
@@ -545,7 +549,7 @@ def test_scikit_learns_callbacks_stop_and_see_snapshots(cls, low_rank):
     pickle.loads(pickle.dumps(model.set_callbacks()))
 
 
-@every_estimator
+@every_single_fit
 def test_ctrl_c_keeps_a_model_and_warns(cls, low_rank):
     class Interrupt(Callback):
         def on_batch_end(self, net, **kwargs):
@@ -559,7 +563,7 @@ def test_ctrl_c_keeps_a_model_and_warns(cls, low_rank):
     assert np.isfinite(model.transform(low_rank)).all()
 
 
-@every_estimator
+@every_single_fit
 def test_ctrl_c_in_the_first_epoch_keeps_the_initial_weights(cls, low_rank):
     class Interrupt(Callback):
         def on_batch_end(self, net, **kwargs):
@@ -571,7 +575,7 @@ def test_ctrl_c_in_the_first_epoch_keeps_the_initial_weights(cls, low_rank):
     assert model.score(low_rank) < 0
 
 
-@every_estimator
+@every_single_fit
 def test_verbose_prints_a_table_and_a_closing_line(cls, low_rank, capsys):
     model = fast(cls, verbose=2, max_iter=5).fit(low_rank)
     # TwoStageVAE has another training to tell of.
@@ -787,7 +791,7 @@ def test_data_without_variance_collapse_with_a_warning(cls):
     batch_size=st.integers(1, 40),
     validation_fraction=st.sampled_from([0.0, 0.1, 0.9]),
 )
-@every_estimator
+@every_single_fit
 def test_any_finite_data_give_a_finite_fit_or_a_clear_error(
     cls, n_rows, n_features, log_scale, n_components, batch_size, validation_fraction
 ):

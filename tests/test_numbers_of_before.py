@@ -42,6 +42,7 @@ np.savez(sys.argv[1], **found)
 # With what has come since as it was.
 SETTINGS = {
     "ARDVAE": {"beta": 0.1},
+    "ARDVAECV": {"betas": [0.1], "cv": 2},
     "MaskAAE": {"mask_init": (0.0, 5.0)},
     "VRRAE": {"rank": 3, "beta": 0.01},
 }

@@ -64,6 +64,8 @@ class BaseAutoencoder(
     """
 
     _module_class: ClassVar[type[AutoencoderModule]]
+    #: Whether a fit warns of its data and its outcome; of many fits, one may do it.
+    _warns: ClassVar[bool] = True
 
     # --- hooks for a method -----------------------------------------------------
 
@@ -174,9 +176,10 @@ class BaseAutoencoder(
         )
         if self.verbose:
             print(closing_line(net, self.n_active_components_, len(self.relevance_)))
-        monitor.warn_of(net, type(self).__name__)
-        if not net.interrupted_:
-            self._warn_of_outcome()
+        if self._warns:
+            monitor.warn_of(net, type(self).__name__)
+            if not net.interrupted_:
+                self._warn_of_outcome()
         context.call_on_fit_task_end(
             **hook_arguments, reconstruction_attributes=lambda: vars(self).copy()
         )
@@ -255,7 +258,8 @@ class BaseAutoencoder(
             self._continue(module)
         if units is None:
             check_range(x, self.likelihood, module.decoder)
-            warn_of_scale(x)
+            if self._warns:
+                warn_of_scale(x)
         else:
             module.standardise(units, signal)
         net = self._make_net(module, x, callbacks, settings).initialize()
@@ -294,7 +298,7 @@ class BaseAutoencoder(
         return None
 
     def _warn_of_collapse(self) -> None:
-        if self.n_active_components_:
+        if self.n_active_components_ or not self._warns:
             return
         if "_verdict" in self.__dict__:
             reason = (

@@ -147,6 +147,32 @@ count_by : {"relevance", "evidence"}, default="relevance"
     `early_stopping`.
 """
 
+# What `ARDVAE` takes, and `ARDVAECV` with it.
+_ARD_PRIOR = """
+prior : {"gaussian", "student_t"}, default="gaussian"
+    The learned prior of an axis: N(0, b/a), or the marginal over its unknown
+    precision, Student's t with 2a degrees of freedom, which matters where the
+    prior is estimated from a few hundred rows or fewer (KL by one sample).
+prior_update_every : int, default=1
+    Epochs between two updates of the prior, >= 1 (the paper's lag u).
+prior_samples : "auto", "all", int or float, default="auto"
+    Rows that estimate the prior, drawn anew for each update and withheld from
+    the gradient steps until the next. ``"auto"``: a fifth of the training rows,
+    at most 10 000, the paper's number. An int >= 1 is a number, a float in
+    (0, 1) a share; of either at most half of the training rows are withheld, and
+    a warning says so. ``"all"``: all training rows, none of them withheld.
+relevance_threshold : float, default=0.99
+    Counted by relevance, the active axes are the fewest whose relevances exceed
+    this share of the total, in (0, 1].
+relevance_samples : int, default=100
+    Rows at which the decoder's Jacobian is taken, >= 1.
+validation_fraction : "auto" or float, default="auto"
+    Share of the rows in [0, 1) that training does not see: for the noise, the
+    evidence, early stopping and the error that is reported. ``"auto"``: a tenth,
+    but 40 rows at least (a quarter, if there are fewer than 160), and 2000 at
+    most. With 0 training rows take their place, and too many axes are found.
+"""
+
 _EVIDENCE_ATTRIBUTES = """
 axis_evidence_ : ndarray of shape (n_components,)
     What the validation rows lose in evidence, in nats a row, if an axis is switched off
@@ -162,6 +188,7 @@ SHARED = {
     "squared_error_and_kl": f"""{_SQUARED_ERROR.strip()}, the KL a SUM over latent axes;
 both are means over the batch.""",
     "count_by": _COUNT_BY,
+    "ard_prior": _ARD_PRIOR,
     "evidence_attributes": _EVIDENCE_ATTRIBUTES,
     "training_parameters": _TRAINING_PARAMETERS,
     "shared_parameters": _AUTOENCODER_PARAMETERS + _TRAINING_PARAMETERS.lstrip(),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -49,8 +49,12 @@ class PersistenceMixin:
 
     The estimator has a fitted torch module in ``_module``, the states of the optimisers
     that trained it in ``_optimizer_states``, the parameters that the module was built
-    from in ``_built_from``, and ``_build_module`` to make it anew.
+    from in ``_built_from``, and ``_build_module`` to make it anew. A class that lets
+    another one build its module names it in ``_built_by``; the parameters are that
+    one's then.
     """
+
+    _built_by: ClassVar[type[Any] | None] = None
 
     _module: AutoencoderModule
     _optimizer_states: list[dict[str, Any]] | None
@@ -193,11 +197,16 @@ class PersistenceMixin:
         self._module = module.eval()
 
 
+def _builder(cls: type[PersistenceMixin]) -> Any:
+    """Return the class that builds the modules of `cls`."""
+    return cls._built_by or cls
+
+
 def _unfitted_twin(
     cls: type[PersistenceMixin], built_from: dict[str, Any], attributes: dict[str, Any]
 ) -> Any:
     """Return an estimator that builds the module of one with these `attributes`."""
-    twin = cls(**built_from)
+    twin = _builder(cls)(**built_from)
     twin.n_features_in_ = attributes["n_features_in_"]
     twin._seed = attributes["_seed"]
     for name in ("_n_axes", "_n_coordinates"):
@@ -263,7 +272,8 @@ def _parameters_of(
     built_from = model.built_from | {
         name: params[name] for name in model.missing_built_from
     }
-    unknown = (present.keys() | built_from.keys()) - set(cls._get_param_names())
+    known, known_to_builder = (set(c._get_param_names()) for c in (cls, _builder(cls)))
+    unknown = (present.keys() - known) | (built_from.keys() - known_to_builder)
     if unknown:
         raise ValueError(
             f"has parameters that {cls.__name__} does not have: {sorted(unknown)[:5]}."

@@ -273,7 +273,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
         beta / 2 are treated as noise. ``"auto"``: twice the error of a feature in the
         validation rows, updated every epoch; the scale of X does not matter then. A
         number is relative to the scale of X: for standardised features 0.05 asks for
-        97.5 % of the variance; `GridSearchCV` chooses it by `score`, which does not
+        97.5 % of the variance; `ARDVAECV` chooses it by `score`, which does not
         contain it. With the Bernoulli likelihood there is no noise to estimate, and
         ``"auto"`` is 1.
     architecture : "auto", str or pair, default="auto"
@@ -286,28 +286,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
         than 0.007 nats a feature at a step. ``"relevance"``: the paper's rule, the
         fewest axes whose relevances exceed `relevance_threshold` of the total.
         ``"auto"``: by evidence if beta is ``"auto"``, by relevance at a fixed beta.
-    prior : {"gaussian", "student_t"}, default="gaussian"
-        The learned prior of an axis: N(0, b/a), or the marginal over its unknown
-        precision, Student's t with 2a degrees of freedom, which matters where the
-        prior is estimated from a few hundred rows or fewer (KL by one sample).
-    prior_update_every : int, default=1
-        Epochs between two updates of the prior, >= 1 (the paper's lag u).
-    prior_samples : "auto", "all", int or float, default="auto"
-        Rows that estimate the prior, drawn anew for each update and withheld from
-        the gradient steps until the next. ``"auto"``: a fifth of the training rows,
-        at most 10 000, the paper's number. An int >= 1 is a number, a float in
-        (0, 1) a share; of either at most half of the training rows are withheld, and
-        a warning says so. ``"all"``: all training rows, none of them withheld.
-    relevance_threshold : float, default=0.99
-        Counted by relevance, the active axes are the fewest whose relevances exceed
-        this share of the total, in (0, 1].
-    relevance_samples : int, default=100
-        Rows at which the decoder's Jacobian is taken, >= 1.
-    validation_fraction : "auto" or float, default="auto"
-        Share of the rows in [0, 1) that training does not see: for the noise, the
-        evidence, early stopping and the error that is reported. ``"auto"``: a tenth,
-        but 40 rows at least (a quarter, if there are fewer than 160), and 2000 at
-        most. With 0 training rows take their place, and too many axes are found.
+    %(ard_prior)s
     %(shared_parameters)s
 
     Attributes
@@ -328,6 +307,7 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
 
     See Also
     --------
+    ARDVAECV : The beta of the best cross-validated evidence.
     sklearn.decomposition.PCA : Its linear cousin, with ``n_components=0.99``.
     decoder_relevance : The same question to an autoencoder of your own.
 

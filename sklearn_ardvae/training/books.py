@@ -92,13 +92,17 @@ class ActiveCount:
         return self.last
 
 
+class DivergedError(ValueError):
+    """A loss that is not finite has ended a fit."""
+
+
 def check_finite(
     record: dict[str, float], epoch: int, rows: Tensor, learning_rate: float
 ) -> None:
     """Raise if a mean of an epoch is not finite; `rows` are some training rows."""
     bad = [name for name, value in record.items() if not math.isfinite(value)]
     if bad:
-        raise ValueError(
+        raise DivergedError(
             f"Training diverged: {', '.join(bad)} not finite in epoch {epoch + 1}. "
             f"Likely causes: features on a large scale (the largest |X| seen is "
             f"{rows.abs().max().item():.3g}; use StandardScaler), or a learning rate "

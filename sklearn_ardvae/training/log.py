@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from skorch.callbacks import Callback
 
 if TYPE_CHECKING:
     from .net import AutoencoderNet
 
-__all__ = ["EpochLog", "closing_line"]
+__all__ = ["EpochLog", "PathLog", "closing_line"]
 
 _MOST_COLUMNS = 8
 _NARROWEST = 10
@@ -41,6 +43,32 @@ class EpochLog(Callback):
             print(_aligned(titles, self.columns_), flush=True)
         values = [_number(row[name]) for name in self.columns_[1:]]
         print(_aligned([str(epoch), *values], self.columns_), flush=True)
+
+
+class PathLog:
+    """Print a table with a row for every candidate of a path, as it comes."""
+
+    _COLUMNS = ("fits", "beta", "components", "evidence", "std_error", "n_active")
+
+    def __init__(self) -> None:
+        self.n_fits = 0
+
+    def add(
+        self,
+        beta: float,
+        n_components: int,
+        evidence: NDArray[np.float64],
+        n_active: NDArray[np.float64],
+    ) -> None:
+        """Print the row of a candidate, of what it was in each fold."""
+        columns = [*self._COLUMNS]
+        if not self.n_fits:
+            print(_aligned(columns, columns), flush=True)
+        self.n_fits += len(evidence)
+        error = evidence.std() / max(1, len(evidence) - 1) ** 0.5
+        values = [beta, n_components, evidence.mean(), error, n_active.mean()]
+        cells = [str(self.n_fits), *(_number(value) for value in values)]
+        print(_aligned(cells, columns), flush=True)
 
 
 def columns_of(row: dict[str, Any]) -> list[str]:

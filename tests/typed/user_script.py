@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 import sklearn_ardvae
 from sklearn_ardvae import (
     ARDVAE,
+    ARDVAECV,
     IRMAE,
     L0ARMVAE,
     NGVAE,
@@ -125,6 +126,9 @@ pipeline.inverse_transform(pipeline.transform(X))
 search = GridSearchCV(ARDVAE(), {"beta": [0.05, 0.1]}, cv=3).fit(X)
 best: ARDVAE = search.best_estimator_
 print(best.n_active_components_ + 1)
+path = assert_type(ARDVAECV(8, [0.2, 0.05], cv=3, n_jobs=2).fit(X), ARDVAECV)
+assert_type(path.evidence_path_, NDArray[np.float64])
+print(path.beta_ / path.plateau_.lowest_beta, path.betas_[0], path.transform(X))
 for name, cls in all_estimators():
     print(name, cls(n_components=3, max_iter=5).fit(X).n_active_components_)
 

@@ -1,0 +1,1 @@
+"""What is chosen by many fits: beta by cross-validation."""

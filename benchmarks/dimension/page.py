@@ -297,10 +297,15 @@ def plot_sets(groups: Groups, path: Path) -> None:
             means = mean_by_set(groups.get((name, noise), []), intrinsic)
             for i, set_ in enumerate(sets):
                 ratios[i, j] = means.get(set_, np.nan) / PROBLEMS[set_].dimension
-        with np.errstate(divide="ignore"):
-            image = axes.imshow(
-                np.log2(ratios), cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto"
-            )
+        # An answer of 0 is as far off as the colours go; grey is no answer.
+        axes.set_facecolor("lightgrey")
+        image = axes.imshow(
+            np.log2(np.maximum(ratios, 0.01)),
+            cmap="RdBu_r",
+            vmin=-2,
+            vmax=2,
+            aspect="auto",
+        )
         axes.set_xticks(range(len(names)), names, rotation=90)
         axes.set_yticks(range(len(sets)), sets)
         axes.set_title(f"noise {noise:g}")

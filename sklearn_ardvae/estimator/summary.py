@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from .fitted import FittedAutoencoderMixin
+from .dimension import DimensionMixin
 from .verdict import Verdict
 
 __all__ = ["AxisSummary", "Summary", "SummaryMixin"]
@@ -74,6 +75,8 @@ class Summary:
         Numbers of rows, and how the fit compares with PCA; None if nothing told.
     compares_unseen : bool
         Whether the rows that it was compared by were kept from the steps.
+    intrinsic_dimension : float or None
+        As `intrinsic_dimension_`; None where it is not known.
     """
 
     estimator: str
@@ -86,6 +89,7 @@ class Summary:
     beta_is_estimated: bool
     comparison: Verdict | None
     compares_unseen: bool = True
+    intrinsic_dimension: float | None = None
 
     @property
     def doubts(self) -> list[str]:
@@ -96,9 +100,10 @@ class Summary:
 
     def _title(self) -> str:
         plural = "axis" if len(self.axes) == 1 else "axes"
-        return (
-            f"{self.estimator}: {len(self.axes)} active {plural} of {self.n_components}"
-        )
+        count = f"{len(self.axes)} active {plural} of {self.n_components}"
+        if self.axes and self.intrinsic_dimension is not None:
+            count += f" (flat), intrinsic dimension {self.intrinsic_dimension:.1f}"
+        return f"{self.estimator}: {count}"
 
     def _rows(self) -> list[tuple[str, str]]:
         """Return what is said, each under a name."""
@@ -215,7 +220,7 @@ class Summary:
         )
 
 
-class SummaryMixin(FittedAutoencoderMixin):
+class SummaryMixin(DimensionMixin):
     """Says in a few lines what was found, and whether to trust it."""
 
     def summary(self) -> Summary:
@@ -225,9 +230,9 @@ class SummaryMixin(FittedAutoencoderMixin):
         -------
         Summary
             Printed, it is a block of text; a notebook shows it as a table. It says
-            how many rows and features there were (as far as that is known: the rows
-            themselves are not kept), the share of relevance of each active axis, the
-            noise and beta. Where the fit was weighed by evidence, as that of
+            how many axes are active and what the intrinsic dimension is, how many rows
+            and features there were (as far as that is known: the rows themselves are
+            not kept), the share of relevance of each active axis, the noise and beta. Where the fit was weighed by evidence, as that of
             ``ARDVAE()`` is, also: what each axis is worth in nats a row, with a
             standard error; the evidence and the squared error of rows that the steps
             have not seen, beside those of PCA; whether the model is PCA itself; and
@@ -241,7 +246,7 @@ class SummaryMixin(FittedAutoencoderMixin):
         >>> X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 4))
         >>> X += 0.1 * rng.normal(size=X.shape)
         >>> ARDVAE(random_state=0).fit(X).summary()  # doctest: +ELLIPSIS
-        ARDVAE: 2 active axes of 128
+        ARDVAE: 2 active axes of 128 (flat), intrinsic dimension ...
           data              100 rows of 4 features, 25 rows kept to compare
           axis ...          ...% of the relevance, worth ... nats
           axis ...          ...% of the relevance, worth ... nats
@@ -266,7 +271,13 @@ class SummaryMixin(FittedAutoencoderMixin):
             beta_is_estimated=settings.get("beta") == "auto" and is_gaussian,
             comparison=Verdict.of_dict(verdict) if verdict else None,
             compares_unseen=settings["validation_fraction"] != 0,
+            intrinsic_dimension=self._known_dimension(),
         )
+
+    def _known_dimension(self) -> float | None:
+        """Return the intrinsic dimension; None of few rows, and of older files."""
+        found = getattr(self, "intrinsic_dimension_", math.nan)
+        return None if math.isnan(found) else found
 
     def _axis_summary(self, axis: int) -> AxisSummary:
         share = float(self.relevance_ratio_[axis])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,96 +18,94 @@ from ..randomness import Stream, derived_generator
 from ..training.inference import in_batches
 from .fitted import FittedAutoencoderMixin
 
-__all__ = ["DimensionMixin", "Neighborhoods", "some_codes"]
+__all__ = ["DimensionMixin", "Dimensions", "dimensions_of", "some_codes"]
 
 # Codes that are kept: neighbours are found in time of the square of their number.
 _KEPT = 2500
-# The first and the last neighbour whose ratio of distances counts, where there is no
-# noise; where there is, pairs that are twice as far each time.
+# The last neighbour whose ratios of distances count where there is no noise; elsewhere
+# it is one twice as far each time.
 _NEIGHBORS, _FARTHEST = 5, 160
 # What squared distances have to exceed, as a multiple of the noise's own.
 _CLEAR = 4.0
-# Rows that share a local estimate, and the least part of all that this, or the farthest
-# neighbour, may be.
+# Rows that share an estimate, and the most of all rows that these, or the neighbours,
+# may be.
 _SMOOTHED, _SHARE = 40, 0.1
 _FEWEST = 4
 
 
-@dataclass(frozen=True, eq=False)
-class Neighborhoods:
-    """How fast the number of neighbours grows around each of some rows.
+class Dimensions(NamedTuple):
+    """What is found of some rows; it may exceed the number of axes.
 
     Parameters
     ----------
-    ratios : ndarray of shape (n_rows,)
-        Mean log ratio of the distances of neighbours.
-    first, last : int
-        Which neighbours these are, counted from 1.
-    n_axes : int
-        Active axes: no row has more dimensions.
+    whole : float
+        The harmonic mean over all rows.
+    local : ndarray of shape (n_rows,)
+        Around each row.
     """
 
-    ratios: NDArray[np.float64]
-    first: int
-    last: int
-    n_axes: int
-
-    @classmethod
-    def of(cls, rows: NDArray, n_axes: int, noise: float) -> Neighborhoods:
-        """Look at neighbours so far away that noise does not matter.
-
-        What reconstructions hold of the noise lies along the axes. Neighbours that are
-        as near have all of the axes' dimensions, and the estimate falls with their
-        distance. It rises again, or stays, where noise matters no more.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_rows, n_features)
-            All different, centred, at least 4.
-        n_axes : int
-        noise : float
-            Variance of a feature.
-        """
-        first, last = 1, min(_NEIGHBORS, len(rows) - 1)
-        best: Neighborhoods | None = None
-        while True:
-            distances, _ = nearest(rows, last)
-            ratios = log_ratios(distances, first, last) / (last - first)
-            found = cls(ratios, first, last, n_axes)
-            if best is not None and found.unbounded >= best.unbounded:
-                return best
-            best = found
-            if np.mean(distances[:, first - 1] ** 2) >= _CLEAR * 2.0 * n_axes * noise:
-                return best
-            first, last = last, 2 * last
-            if last > min(_FARTHEST, _SHARE * len(rows)):
-                return best
-
-    @property
-    def unbounded(self) -> float:
-        """The dimension of all rows, whatever the number of axes."""
-        return float(self._calibrated(self.ratios.mean()))
-
-    @property
-    def dimension(self) -> float:
-        """The dimension of all rows."""
-        return min(self.unbounded, float(self.n_axes))
-
-    def around(self, rows: NDArray, others: NDArray) -> NDArray[np.float64]:
-        """Return the dimension around each of some other rows, (n_others,)."""
-        n = len(rows)
-        n_near = min(n, max(self.last, _SMOOTHED), max(_FEWEST, int(_SHARE * n)))
-        search = NearestNeighbors(n_neighbors=n_near).fit(rows)
-        near = search.kneighbors(others, return_distance=False)
-        found = self._calibrated(self.ratios[near].mean(axis=1))
-        return np.minimum(found, float(self.n_axes))
-
-    def _calibrated(self, means: ArrayLike) -> NDArray[np.float64]:
-        return calibrated_dimension(means, len(self.ratios), self.first, self.last)
+    whole: float
+    local: NDArray[np.float64]
 
 
-# What was found of a module. Another fit makes another module.
-_known: WeakKeyDictionary[AutoencoderModule, Neighborhoods] = WeakKeyDictionary()
+def dimensions_of(rows: NDArray, n_axes: int, noise: float) -> Dimensions:
+    """Estimate dimensions by neighbours that are beyond the reach of noise.
+
+    What reconstructions hold of the noise lies along the axes. Neighbours that are as
+    near have all of the axes' dimensions, and the estimate falls with their distance.
+    It rises again, or stays, where noise matters no more.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        Reconstructions, all different, centred, at least 4.
+    n_axes : int
+        Active axes.
+    noise : float
+        Variance of a feature.
+    """
+    n = len(rows)
+    n_near = min(_SMOOTHED, max(_FEWEST, int(_SHARE * n)))
+    span = (1, min(_NEIGHBORS, n - 1))
+    distances, neighbors = nearest(rows, max(span[1], n_near - 1))
+    near = np.column_stack([np.arange(n), neighbors[:, : n_near - 1]])
+    reach = _CLEAR * 2.0 * n_axes * noise
+
+    def is_reached() -> NDArray[np.bool_]:
+        return (distances[near, span[0] - 1] ** 2).mean(axis=1) < reach
+
+    ratios = _mean_log_ratios(distances, span)
+    local = calibrated_dimension(ratios[near].mean(axis=1), n, *span)
+    chosen, spans, of_span = ratios, [span], np.zeros(n, dtype=np.intp)
+    noisy = is_reached()
+    while noisy.any() and 2 * span[1] <= min(_FARTHEST, _SHARE * n):
+        span = (span[1], 2 * span[1])
+        distances, _ = nearest(rows, span[1])
+        ratios = _mean_log_ratios(distances, span)
+        farther = calibrated_dimension(ratios[near].mean(axis=1), n, *span)
+        if np.mean(1.0 / farther[noisy]) <= np.mean(1.0 / local[noisy]):
+            break
+        local[noisy], chosen[noisy] = farther[noisy], ratios[noisy]
+        of_span[noisy] = len(spans)
+        spans.append(span)
+        noisy &= is_reached()
+    # All rows of a span at once: many are more precise than the mean of local ones.
+    inverse = np.zeros(n)
+    for i in np.unique(of_span):
+        rows_of_span = of_span == i
+        mean = chosen[rows_of_span].mean()
+        inverse[rows_of_span] = 1.0 / calibrated_dimension(mean, n, *spans[i])
+    mean = inverse.mean()
+    return Dimensions(1.0 / mean if mean > 0.0 else np.inf, local)
+
+
+def _mean_log_ratios(distances: NDArray, span: tuple[int, int]) -> NDArray[np.float64]:
+    first, last = span
+    return log_ratios(distances, first, last) / (last - first)
+
+
+# What was found of a module's training rows. Another fit makes another module.
+_known: WeakKeyDictionary[AutoencoderModule, Dimensions] = WeakKeyDictionary()
 
 
 class DimensionMixin(FittedAutoencoderMixin):
@@ -124,14 +122,10 @@ class DimensionMixin(FittedAutoencoderMixin):
         check_is_fitted(self)
         if not self.n_active_components_:
             return 0.0
-        if self._module not in _known:
-            rows = self._training_rows()
-            if len(rows) < _FEWEST:
-                return float("nan")
-            _known[self._module] = Neighborhoods.of(
-                rows - rows.mean(axis=0), self.n_active_components_, self.noise_variance_
-            )
-        return _known[self._module].dimension
+        found = self._dimensions()
+        if found is None:
+            return float("nan")
+        return min(float(found.whole), float(self.n_active_components_))
 
     def local_dimension(self, X: ArrayLike) -> NDArray[np.float64]:
         r"""Return the intrinsic dimension of the data around each row.
@@ -144,12 +138,13 @@ class DimensionMixin(FittedAutoencoderMixin):
         distance grows as its m-th power. That shows in ratios of distances, between
         reconstructions, in which the noise outside the axes is gone: the m is taken of
         which an evenly covered sphere would show the mean logarithm that is found of
-        :math:`r_5 / r_j`, j < 5, about the 40 training rows nearest to a row (less, if
-        there are fewer than 400 rows; see `sklearn_ardvae.metrics.local_dimension`,
-        ``method="calibrated"``). Where the noise along the axes, :math:`2 n s^2` of n
-        active ones, is more than a quarter of the mean of :math:`r_1^2`, it is the
+        :math:`r_5 / r_j`, j < 5, of the 40 training rows about one (a tenth, if there
+        are fewer than 400; see `sklearn_ardvae.metrics.local_dimension`,
+        ``method="calibrated"``). Where the mean of their :math:`r_1^2` is less than 4
+        times the noise along the axes, :math:`2 n s^2` of n active ones, these are the
         ratios from the 5th to the 10th neighbour, or from the 10th to the 20th, and so
-        on to the 160th, as long as the estimate of all rows becomes smaller.
+        on to the 160th, as long as the rows of which that is true have fewer
+        dimensions by it. A new row has what the nearest training row has.
 
         Parameters
         ----------
@@ -160,9 +155,9 @@ class DimensionMixin(FittedAutoencoderMixin):
         -------
         ndarray of shape (n_samples,)
             Dimensions from 0, where no axis is active, to `n_active_components_`; NaN
-            if the training rows had fewer than 4 different codes. A row has the same
-            in any company. They scatter by about a tenth; averaging over rows, that
-            of :math:`1 / m` gives `intrinsic_dimension_`.
+            if the training rows had fewer than 4 different reconstructions. A row has
+            the same in any company. They scatter by about a tenth; the harmonic mean
+            over the training rows is `intrinsic_dimension_`.
 
         Raises
         ------
@@ -192,24 +187,44 @@ class DimensionMixin(FittedAutoencoderMixin):
         >>> model.n_active_components_, round(model.intrinsic_dimension_, 1)
         (2, 1.0)
         """
-        x, whole = self._rows(X), self.intrinsic_dimension_
-        if self._module not in _known:
-            return np.full(len(x), whole)
-        codes = _active_codes(self._module, x, self.active_components_)
-        rows = self._training_rows()
-        centre = rows.mean(axis=0)
-        others = self._reconstructed(codes) - centre
-        return _known[self._module].around(rows - centre, others)
+        x, n_axes = self._rows(X), self.n_active_components_
+        if not n_axes:
+            return np.zeros(len(x))
+        found = self._dimensions()
+        if found is None:
+            return np.full(len(x), np.nan)
+        rows = self._reconstructed(
+            _active_codes(self._module, x, self.active_components_)
+        )
+        known = self._training_rows()
+        centre = known.mean(axis=0)  # of which distances have most digits
+        search = NearestNeighbors(n_neighbors=1).fit(known - centre)
+        of_rows = search.kneighbors(rows - centre, return_distance=False).ravel()
+        return np.minimum(found.local[of_rows], float(n_axes))
+
+    def _dimensions(self) -> Dimensions | None:
+        """Return those of `_training_rows`; None of too few."""
+        module = self._module
+        if module not in _known:
+            rows = self._training_rows()
+            if len(rows) < _FEWEST:
+                return None
+            rows -= rows.mean(axis=0)
+            _known[module] = dimensions_of(
+                rows, self.n_active_components_, self.noise_variance_
+            )
+        return _known[module]
 
     def _training_rows(self) -> NDArray[np.float64]:
-        """Return different reconstructions of rows of the fit."""
+        """Return different reconstructions of rows of the fit, in their order."""
         if "_training_codes" not in self.__dict__:
             raise AttributeError(
                 f"This {type(self).__name__} was saved without the codes that a "
                 "dimension is found from; fit it anew."
             )
-        codes = torch.from_numpy(self._training_codes)
-        return np.unique(self._reconstructed(codes), axis=0)
+        rows = self._reconstructed(torch.from_numpy(self._training_codes))
+        _, first = np.unique(rows, axis=0, return_index=True)
+        return rows[np.sort(first)]
 
     def _reconstructed(self, codes: Tensor) -> NDArray[np.float64]:
         """Decode codes of the active components, with all digits there are."""

@@ -232,11 +232,11 @@ class SummaryMixin(DimensionMixin):
             Printed, it is a block of text; a notebook shows it as a table. It says
             how many axes are active and what the intrinsic dimension is, how many rows
             and features there were (as far as that is known: the rows themselves are
-            not kept), the share of relevance of each active axis, the noise and beta. Where the fit was weighed by evidence, as that of
-            ``ARDVAE()`` is, also: what each axis is worth in nats a row, with a
-            standard error; the evidence and the squared error of rows that the steps
-            have not seen, beside those of PCA; whether the model is PCA itself; and
-            what speaks against the count.
+            not kept), the share of relevance of each active axis, the noise and beta.
+            Where the fit was weighed by evidence, as that of ``ARDVAE()`` is, also:
+            what each axis is worth in nats a row, with a standard error; the evidence
+            and the squared error of rows that the steps have not seen, beside those of
+            PCA; whether the model is PCA itself; and what speaks against the count.
 
         Examples
         --------

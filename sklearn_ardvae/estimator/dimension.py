@@ -237,7 +237,7 @@ class DimensionMixin(FittedAutoencoderMixin):
 def some_codes(
     module: AutoencoderModule, x: Tensor, active: NDArray, seed: int
 ) -> NDArray[np.float32]:
-    """Return the codes of some of the rows x, on the active axes.
+    """Return the codes of some of the different rows x, on the active axes.
 
     Parameters
     ----------
@@ -250,13 +250,16 @@ def some_codes(
 
     Returns
     -------
-    ndarray of shape (min(n_rows, 2500), n_active)
+    ndarray of shape (n_kept, n_active)
+        Of at most 2500 rows.
     """
     if len(x) > _KEPT:
         generator = derived_generator(seed, Stream.KEPT_ROWS)
         chosen = torch.randperm(len(x), generator=generator)[:_KEPT]
         x = x[chosen.to(x.device)]
-    return _active_codes(module, x, active).cpu().float().numpy()
+    # Equal rows in one batch may have codes of other last bits, and so a distance.
+    distinct = torch.unique(x, dim=0)
+    return _active_codes(module, distinct, active).cpu().float().numpy()
 
 
 def _active_codes(module: AutoencoderModule, x: Tensor, active: NDArray) -> Tensor:

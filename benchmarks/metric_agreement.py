@@ -80,7 +80,10 @@ def manifolds() -> None:
     for name, rows in suite.generate(name="all", n=2500).items():
         true = suite.truth.loc[name, "Intrinsic Dimension"]
         estimates = {
-            **{m: intrinsic_dimension(rows, method=m) for m in ("mle", "twonn", "pca")},
+            **{
+                m: intrinsic_dimension(rows, method=m)
+                for m in ("mle", "twonn", "pca", "calibrated")
+            },
             **{
                 f"median of local {m}": np.median(local_dimension(rows, method=m))
                 for m in ("mle", "twonn", "pca")

@@ -33,6 +33,7 @@ class Stream(IntEnum):
     JACOBIAN_ROWS = 10
     SECOND_STAGE = 11
     FOLDS = 12
+    KEPT_ROWS = 13
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:

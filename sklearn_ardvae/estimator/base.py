@@ -31,6 +31,7 @@ from ..training.inference import CodeMoments, code_moments, noise_variance
 from ..training.interrupts import Interrupts
 from ..training.log import closing_line
 from ..training.net import AutoencoderNet
+from .dimension import some_codes
 from .onnx import OnnxMixin
 from .parameters import AutoencoderParameters
 from .persistence import PersistenceMixin, defined_classes
@@ -391,6 +392,7 @@ class BaseAutoencoder(
             "_optimizer_states": net.optimizer_states(),
             "_code_mean": codes.mean,
             "_code_covariance": codes.covariance,
+            "_training_codes": some_codes(module, x, active, self._seed),
             "active_components_": active,
             "n_active_components_": len(active),
             "relevance_": (relevance * module.unit**2).astype(np.float32),

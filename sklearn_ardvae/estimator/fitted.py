@@ -346,7 +346,7 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             `GaussianMixture` or `KernelDensity`: fitted to codes that `transform`
             returned, or else fitted here, on a copy, to the codes of `X`.
         X : array-like of shape (n_rows, n_features), default=None
-            What a density is fitted to, since training data and codes are not kept.
+            What a density is fitted to, since training data are not kept.
 
         Returns
         -------

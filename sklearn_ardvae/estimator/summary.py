@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn.units import door_of
-from .fitted import FittedAutoencoderMixin
+from .dimension import DimensionMixin
 from .verdict import Verdict
 
 __all__ = ["AxisSummary", "Summary", "SummaryMixin"]
@@ -79,6 +80,8 @@ class Summary:
         Of the signal, which networks see alone; None if they see all features.
     noise_outside : float
         Variance in each direction outside these.
+    intrinsic_dimension : float or None
+        As `intrinsic_dimension_`; None where it is not known.
     """
 
     estimator: str
@@ -93,6 +96,7 @@ class Summary:
     compares_unseen: bool = True
     n_directions: int | None = None
     noise_outside: float = 0.0
+    intrinsic_dimension: float | None = None
 
     @property
     def doubts(self) -> list[str]:
@@ -103,9 +107,10 @@ class Summary:
 
     def _title(self) -> str:
         plural = "axis" if len(self.axes) == 1 else "axes"
-        return (
-            f"{self.estimator}: {len(self.axes)} active {plural} of {self.n_components}"
-        )
+        count = f"{len(self.axes)} active {plural} of {self.n_components}"
+        if self.axes and self.intrinsic_dimension is not None:
+            count += f" (flat), intrinsic dimension {self.intrinsic_dimension:.1f}"
+        return f"{self.estimator}: {count}"
 
     def _rows(self) -> list[tuple[str, str]]:
         """Return what is said, each under a name."""
@@ -231,7 +236,7 @@ class Summary:
         )
 
 
-class SummaryMixin(FittedAutoencoderMixin):
+class SummaryMixin(DimensionMixin):
     """Says in a few lines what was found, and whether to trust it."""
 
     def summary(self) -> Summary:
@@ -241,13 +246,13 @@ class SummaryMixin(FittedAutoencoderMixin):
         -------
         Summary
             Printed, it is a block of text; a notebook shows it as a table. It says
-            how many rows and features there were (as far as that is known: the rows
-            themselves are not kept), the share of relevance of each active axis, the
-            noise and beta. Where the fit was weighed by evidence, as that of
-            ``ARDVAE()`` is, also: what each axis is worth in nats a row, with a
-            standard error; the evidence and the squared error of rows that the steps
-            have not seen, beside those of PCA; whether the model is PCA itself; and
-            what speaks against the count.
+            how many axes are active and what the intrinsic dimension is, how many rows
+            and features there were (as far as that is known: the rows themselves are
+            not kept), the share of relevance of each active axis, the noise and beta.
+            Where the fit was weighed by evidence, as that of ``ARDVAE()`` is, also:
+            what each axis is worth in nats a row, with a standard error; the evidence
+            and the squared error of rows that the steps have not seen, beside those of
+            PCA; whether the model is PCA itself; and what speaks against the count.
 
         Examples
         --------
@@ -257,7 +262,7 @@ class SummaryMixin(FittedAutoencoderMixin):
         >>> X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 4))
         >>> X += 0.1 * rng.normal(size=X.shape)
         >>> ARDVAE(random_state=0).fit(X).summary()  # doctest: +ELLIPSIS
-        ARDVAE: 2 active axes of 128
+        ARDVAE: 2 active axes of 128 (flat), intrinsic dimension ...
           data              100 rows of 4 features, 25 rows kept to compare
           axis ...          ...% of the relevance, worth ... nats
           axis ...          ...% of the relevance, worth ... nats
@@ -286,7 +291,13 @@ class SummaryMixin(FittedAutoencoderMixin):
             compares_unseen=settings["validation_fraction"] != 0,
             n_directions=None if axes is None else len(axes),
             noise_outside=0.0 if door is None or axes is None else door.noise.item(),
+            intrinsic_dimension=self._known_dimension(),
         )
+
+    def _known_dimension(self) -> float | None:
+        """Return the intrinsic dimension; None of few rows, and of older files."""
+        found = getattr(self, "intrinsic_dimension_", math.nan)
+        return None if math.isnan(found) else found
 
     def _axis_summary(self, axis: int) -> AxisSummary:
         share = float(self.relevance_ratio_[axis])

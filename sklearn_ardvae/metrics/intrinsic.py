@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_scalar
 
 from .._warnings import warn
+from .log_ratios import calibrated_dimension, log_ratios, nearest, parts_of_rows
 
 __all__ = ["intrinsic_dimension", "local_dimension"]
 
-# Neighbours of a row by default: those of most studies, and more for covariances.
-_N_NEIGHBORS = {"mle": 20, "twonn": 20, "pca": 50}
+# Neighbours of a row by default: those of most studies, and more for covariances. For
+# all rows together few are precise enough, and see least of bends and edges.
+_N_NEIGHBORS = {"mle": 20, "twonn": 20, "pca": 50, "calibrated": 20}
+_OF_ALL_ROWS = {**_N_NEIGHBORS, "calibrated": 5}
 # Share of the largest eigenvalue, and share of the largest ratios, of the papers.
 _THRESHOLD = 0.05
 _DISCARDED = 0.1
-_ROUNDING = 1e-9
-# Numbers in one block of neighbours' features.
-_BLOCK = 2**24
 
-Method = Literal["mle", "twonn", "pca"]
+Method = Literal["mle", "twonn", "pca", "calibrated"]
 
 
 def local_dimension(
@@ -63,7 +60,7 @@ def local_dimension(
     X : array-like of shape (n_samples, n_features)
         Data or codes, finite, in units that may be compared: distances mix features.
         Rows that are equal count once and get the same estimate.
-    method : {"mle", "twonn", "pca"}, default="mle"
+    method : {"mle", "twonn", "pca", "calibrated"}, default="mle"
         See above.
     n_neighbors : int or None, default=None
         k, >= 3 and less than the different rows of X. None is 20, and 50 for
@@ -113,19 +110,23 @@ def local_dimension(
             "method='twonn' has one ratio for each row, of which none alone gives an "
             "estimate; leave smooth=True."
         )
-    k, threshold = _check_options(method, n_neighbors, threshold)
+    k, threshold = _check_options(method, n_neighbors, threshold, _N_NEIGHBORS)
     rows, inverse = _distinct_rows(X, k)
-    distances, neighbors = _nearest(rows, k, n_jobs)
+    distances, neighbors = nearest(rows, k, n_jobs)
     if method == "pca":
         found = _count_eigenvalues(rows, neighbors, threshold)
         if smooth:
             found = (found + found[neighbors].sum(axis=1)) / (k + 1)
         return found[inverse]
-    sums, n_ratios = _log_ratios(distances, method)
+    last = 2 if method == "twonn" else k
+    sums, n_ratios = log_ratios(distances, 1, last), last - 1
     if smooth:
         sums, n_ratios = sums + sums[neighbors].sum(axis=1), n_ratios * (k + 1)
-    found = np.full(len(sums), np.inf)
-    np.divide(n_ratios - 1, sums, out=found, where=sums > 0.0)
+    if method == "calibrated":
+        found = calibrated_dimension(sums / (n_ratios - 1), len(rows), 1, last)
+    else:
+        found = np.full(len(sums), np.inf)
+        np.divide(n_ratios - 1, sums, out=found, where=sums > 0.0)
     if not np.all(np.isfinite(found)):
         warn(
             f"{np.count_nonzero(np.isinf(found[inverse]))} rows of X are as far from "
@@ -155,6 +156,15 @@ def intrinsic_dimension(
     ``"twonn"`` is the slope through the origin of :math:`-\log(1 - F(\mu))` against
     :math:`\log \mu`, with the ratios :math:`\mu = r_2 / r_1` of all rows, their
     empirical distribution F, and without the largest tenth of them (Facco et al.).
+    ``"calibrated"`` solves, for the m of the sphere of :func:`local_dimension`,
+
+    .. math::
+        \frac{1}{n (k - 1)} \sum_{i=1}^n \sum_{j=1}^{k-1} \log \frac{r_{ik}}{r_{ij}}
+        = \frac{1}{k - 1} \sum_{j=1}^{k-1} \log \frac{\rho_k}{\rho_j}, \qquad
+        I_{\rho_j^2 / 4}\left(\tfrac m2, \tfrac m2\right) = e^{\psi(j) - \psi(n)},
+
+    with the chords :math:`\rho_j` that hold the first j of n - 1 rows (I is the
+    regularised incomplete beta function: the share of the sphere within a chord); ours.
     ``"pca"`` is the median over rows of :func:`local_dimension`, not smoothed. All
     suppose one dimension everywhere: see :func:`local_dimension` for the others.
 
@@ -162,11 +172,11 @@ def intrinsic_dimension(
     ----------
     X : array-like of shape (n_samples, n_features)
         As for :func:`local_dimension`.
-    method : {"mle", "twonn", "pca"}, default="twonn"
+    method : {"mle", "twonn", "pca", "calibrated"}, default="twonn"
         See above.
     n_neighbors : int or None, default=None
-        k, >= 3 and less than the different rows of X, for ``"mle"`` (None is 20) and
-        ``"pca"`` (None is 50) only.
+        k, >= 3 and less than the different rows of X, for ``"mle"`` (None is 20),
+        ``"pca"`` (None is 50) and ``"calibrated"`` (None is 5) only.
     threshold : float or None, default=None
         As for :func:`local_dimension`.
     n_jobs : int or None, default=None
@@ -176,8 +186,8 @@ def intrinsic_dimension(
     -------
     float
         Estimate, > 0; infinite if the distances of neighbours are equal everywhere.
-        Too small for many dimensions: their number of rows would have to grow
-        exponentially.
+        Too small for many dimensions, but with ``"calibrated"``: the number of rows
+        would have to grow exponentially.
 
     References
     ----------
@@ -197,16 +207,19 @@ def intrinsic_dimension(
             f"n_neighbors={n_neighbors}: method='twonn' takes two neighbours; leave "
             "it out."
         )
-    k, threshold = _check_options(method, n_neighbors, threshold)
+    k, threshold = _check_options(method, n_neighbors, threshold, _OF_ALL_ROWS)
     k = 2 if method == "twonn" else k
     rows, _ = _distinct_rows(X, k)
-    distances, neighbors = _nearest(rows, k, n_jobs)
+    distances, neighbors = nearest(rows, k, n_jobs)
     if method == "pca":
         return float(np.median(_count_eigenvalues(rows, neighbors, threshold)))
-    sums, n_ratios = _log_ratios(distances, method)
+    sums = log_ratios(distances, 1, k)
+    if method == "calibrated":
+        mean = sums.mean() / (k - 1)
+        return float(calibrated_dimension(mean, len(rows), 1, k))
     if method == "mle":
         total = sums.sum()
-        return float(n_ratios * len(sums) / total) if total > 0.0 else np.inf
+        return float((k - 1) * len(sums) / total) if total > 0.0 else np.inf
     n_kept = int(len(sums) * (1.0 - _DISCARDED))
     logs = np.sort(sums)[:n_kept]
     heights = -np.log1p(-np.arange(1, n_kept + 1) / len(sums))
@@ -215,15 +228,16 @@ def intrinsic_dimension(
 
 
 def _check_options(
-    method: str, n_neighbors: int | None, threshold: float | None
+    method: str,
+    n_neighbors: int | None,
+    threshold: float | None,
+    defaults: dict[str, int],
 ) -> tuple[int, float]:
     """Return the number of neighbours and the threshold."""
-    if method not in _N_NEIGHBORS:
-        raise ValueError(
-            f"method must be one of {sorted(_N_NEIGHBORS)}; got {method!r}."
-        )
+    if method not in defaults:
+        raise ValueError(f"method must be one of {sorted(defaults)}; got {method!r}.")
     if n_neighbors is None:
-        n_neighbors = _N_NEIGHBORS[method]
+        n_neighbors = defaults[method]
     check_scalar(n_neighbors, "n_neighbors", Integral, min_val=3)
     if threshold is None:
         return n_neighbors, _THRESHOLD
@@ -252,44 +266,12 @@ def _distinct_rows(X: ArrayLike, n_neighbors: int) -> tuple[NDArray, NDArray]:
     return rows, inverse.ravel()
 
 
-def _nearest(
-    rows: NDArray, n_neighbors: int, n_jobs: int | None
-) -> tuple[NDArray, NDArray]:
-    """Return distances and indices of the nearest other rows, (n_rows, k)."""
-    search = NearestNeighbors(n_neighbors=n_neighbors, n_jobs=n_jobs).fit(rows)
-    neighbors = search.kneighbors(return_distance=False)
-    # Distances of rows of many features are found from products, which lose digits.
-    distances = np.concatenate(
-        [
-            np.linalg.norm(rows[neighbors[part]] - rows[part, None], axis=2)
-            for part in _parts(rows, n_neighbors)
-        ]
-    )
-    distances.sort(axis=1)
-    return distances, neighbors
-
-
-def _parts(rows: NDArray, n_neighbors: int) -> Iterator[slice]:
-    """Yield slices of rows of which the neighbours' features fit in a block."""
-    size = max(1, _BLOCK // (n_neighbors * rows.shape[1]))
-    return gen_batches(len(rows), size)
-
-
-def _log_ratios(distances: NDArray, method: str) -> tuple[NDArray, int]:
-    """Return the sum of log ratios of each row's distances, and of how many."""
-    last = 1 if method == "twonn" else distances.shape[1] - 1
-    logs = np.log(distances[:, last, None] / distances[:, :last])
-    # Of equal distances, what is left is rounding.
-    logs[logs < _ROUNDING] = 0.0
-    return logs.sum(axis=1), last
-
-
 def _count_eigenvalues(
     rows: NDArray, neighbors: NDArray, threshold: float
 ) -> NDArray[np.float64]:
     """Count the eigenvalues of neighbourhoods' covariances above the threshold."""
     counts = []
-    for part in _parts(rows, neighbors.shape[1]):
+    for part in parts_of_rows(rows, neighbors.shape[1]):
         near = np.concatenate([rows[part, None], rows[neighbors[part]]], axis=1)
         near -= near.mean(axis=1, keepdims=True)
         turned = near.transpose(0, 2, 1)

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.special import digamma
 from scipy.stats import ortho_group
 from sklearn.datasets import make_swiss_roll
 
 from sklearn_ardvae.metrics import intrinsic_dimension, local_dimension
+from sklearn_ardvae.metrics.log_ratios import calibrated_dimension, sphere_log_ratio
 
-METHODS = ["mle", "twonn", "pca"]
+METHODS = ["mle", "twonn", "pca", "calibrated"]
 
 
 def cube(n_dims, n=2000):
@@ -97,6 +99,55 @@ def test_twonn_is_the_slope_of_the_published_fit():
     kept = [(x[i], -np.log(1 - (i + 1) / n)) for i in range(int(0.9 * n))]
     slope = sum(a * b for a, b in kept) / sum(a * a for a, _ in kept)
     assert intrinsic_dimension(ROWS) == pytest.approx(slope, rel=1e-9)
+
+
+class TestTheSphere:
+    @pytest.mark.parametrize("span", [(1, 5), (10, 20)])
+    @pytest.mark.parametrize(
+        ("n_dims", "log_chord"),
+        [
+            # A circle: shares of the arc. A sphere: those of its surface, r^2 / 4.
+            (1, lambda share: np.log(2 * np.sin(np.pi * share / 2))),
+            (2, lambda share: 0.5 * np.log(4 * share)),
+            # Few dimensions, near rows: flat.
+            (0.25, lambda share: np.log(share) / 0.25),
+        ],
+        ids=["circle", "sphere", "flat"],
+    )
+    def test_closed_forms(self, n_dims, log_chord, span):
+        first, last = span
+        logs = [log_chord(np.exp(digamma(j) - digamma(900))) for j in range(1, 21)]
+        expected = np.mean([logs[last - 1] - logs[j - 1] for j in range(first, last)])
+        found = sphere_log_ratio(n_dims, 900, first, last)
+        # Of a quarter of a dimension, a share of 1 in 50 is not quite small.
+        assert found == pytest.approx(expected, rel=1e-6 if n_dims >= 1 else 1e-4)
+
+    @pytest.mark.parametrize("n_dims", [0.1, 0.26, 1.0, 7.3, 80.0, 3000.0])
+    def test_it_is_solved_for(self, n_dims):
+        mean = sphere_log_ratio(n_dims, 500, 1, 5)
+        # Below a quarter it is flat, and above straight between tabled dimensions.
+        found = calibrated_dimension(mean, 500, 1, 5)
+        assert found == pytest.approx(n_dims, rel=1e-4)
+
+    def test_estimates_are_those_of_its_ratios(self):
+        k, n = 6, len(ROWS)
+        logs = np.array([log_ratios(ROWS, i, "mle", k) for i in range(n)])
+        expected = calibrated_dimension(logs.mean(), n, 1, k)
+        found = intrinsic_dimension(ROWS, method="calibrated", n_neighbors=k)
+        assert found == pytest.approx(float(expected), rel=1e-9)
+        local = local_dimension(ROWS, method="calibrated", n_neighbors=k, smooth=False)
+        # Of four degrees of freedom instead of five, without bias.
+        expected = calibrated_dimension(logs.sum(axis=1) / 4, n, 1, k)
+        np.testing.assert_allclose(local, expected, rtol=1e-9)
+
+    def test_many_dimensions_are_not_underestimated(self):
+        # 2000 rows of 4 ratios, correlated: about 2 %.
+        rows = sphere(20)
+        assert intrinsic_dimension(rows, method="mle") < 17.0
+        found = intrinsic_dimension(rows, method="calibrated")
+        assert found == pytest.approx(20.0, rel=0.06)
+        found = np.median(local_dimension(rows, method="calibrated"))
+        assert found == pytest.approx(20.0, rel=0.06)
 
 
 # --- known dimensions -------------------------------------------------------------

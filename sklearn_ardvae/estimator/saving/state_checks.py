@@ -83,6 +83,8 @@ def check_attributes(cls: type, params: dict[str, Any], found: dict[str, Any]) -
         rules["_n_axes"] = lambda v: _is_count(v) and v <= n_components
     if found.get("_n_coordinates") is not None:
         rules["_n_coordinates"] = lambda v: _is_count(v) and 0 < v < n_features
+    if "_training_codes" in found:
+        rules["_training_codes"] = lambda v: _are_codes(v, np.size(active))
     if "feature_names_in_" in found:
         rules["feature_names_in_"] = lambda v: _is_names(v, n_features)
     for name, rule in rules.items():
@@ -102,6 +104,11 @@ def _is_count(value: Any) -> bool:
 def _is_array(value: Any, dtype: DTypeLike, shape: tuple[int, ...]) -> bool:
     is_array = isinstance(value, np.ndarray)
     return is_array and value.dtype == dtype and value.shape == shape
+
+
+def _are_codes(value: Any, n: int) -> bool:
+    is_array = isinstance(value, np.ndarray)
+    return is_array and _is_array(value, np.float32, (*value.shape[:1], n))
 
 
 def _is_choice(value: Any, n: int) -> bool:

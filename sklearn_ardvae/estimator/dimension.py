@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..metrics.log_ratios import calibrated_dimension, log_ratios, nearest
+from ..log_ratios import calibrated_dimension, log_ratios, nearest
 from ..nn.module import AutoencoderModule
 from ..randomness import Stream, derived_generator
 from ..training.inference import in_batches

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array, check_scalar
 
 from .._warnings import warn
-from .log_ratios import calibrated_dimension, log_ratios, nearest, parts_of_rows
+from ..log_ratios import calibrated_dimension, log_ratios, nearest, parts_of_rows
 
 __all__ = ["intrinsic_dimension", "local_dimension"]
 

@@ -6,8 +6,8 @@ from scipy.special import digamma
 from scipy.stats import ortho_group
 from sklearn.datasets import make_swiss_roll
 
+from sklearn_ardvae.log_ratios import calibrated_dimension, sphere_log_ratio
 from sklearn_ardvae.metrics import intrinsic_dimension, local_dimension
-from sklearn_ardvae.metrics.log_ratios import calibrated_dimension, sphere_log_ratio
 
 METHODS = ["mle", "twonn", "pca", "calibrated"]
 

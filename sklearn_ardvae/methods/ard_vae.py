@@ -322,13 +322,13 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     it, and taken at the mean code; the variances are 1 until the first update, after
     `prior_update_every` epochs; the prior is brought up to date once more after
     training.
-    Ours: beta from the noise. Where there are principal axes outside which the squared
-    lengths of rows vary as those of normal noise, the networks see rows along these,
-    and `score` takes the noise outside for what it is. They are trained from random
-    weights, with the noise held up until the count is stable, and from probabilistic
-    PCA; surplus axes go from both; the better one by evidence stays, or probabilistic
-    PCA itself, fitted to all rows, unless the networks are better by three standard
-    errors.
+    Ours: beta from the noise. Where there are no more than 50 rows for each feature,
+    and principal axes outside which the squared lengths of rows vary as those of normal
+    noise, the networks see rows along these, and `score` takes the noise outside for
+    what it is. They are trained from random weights, with the noise held up until the
+    count is stable, and from probabilistic PCA; surplus axes go from both; the better
+    one by evidence stays, or probabilistic PCA itself, fitted to all rows, unless the
+    networks are better by three standard errors.
     ``history_["evidence"]`` and ``history_["beta"]`` show it. Codes are then stretched
     against the shrinkage of posterior means, as far as it lowers the error of training
     rows; `code_posterior` has the means as they are. These stages have a schedule of

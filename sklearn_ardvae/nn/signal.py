@@ -18,6 +18,8 @@ __all__ = ["Signal"]
 # Axes beyond those that PCA wants: some noise has to be left among them, by which
 # probabilistic PCA knows it.
 _SPARE = 2
+# Rows for each feature from which networks do without.
+_MANY_ROWS = 50
 # Of more axes than these, besides, none are looked for.
 _WIDEST = 256
 
@@ -50,14 +52,16 @@ class Signal:
     def of(cls, x: Tensor, most: int, seed: int) -> Signal | None:
         """Look for it in rows x, of at most so many principal axes that PCA may want.
 
-        None if PCA wants no axis, or no axes leave noise alone, or hardly fewer than
-        all.
+        None if there are more than 50 rows for each feature, if PCA wants no axis, or
+        no axes leave noise alone, or hardly fewer than all.
         """
 
         def generator() -> torch.Generator:
             return derived_generator(seed, Stream.FOLDS)
 
         n_features = x.shape[1]
+        if len(x) > _MANY_ROWS * n_features:
+            return None
         width = preferred_width(x, most, generator())
         least = width + _SPARE
         if width == 0 or least >= n_features:

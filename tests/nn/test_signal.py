@@ -104,11 +104,15 @@ class TestSignal:
             torch.from_numpy(np.random.default_rng(0).standard_normal((300, 20))),
             plane(300, 5, 3)[0],  # hardly fewer axes than all
             plane(9, 20, 2)[0],
+            plane(501, 10, 2)[0],  # more rows than 50 for each feature
             plane(300, 20, 2, noise=0.0)[0],
         ],
     )
     def test_there_may_be_none(self, x):
         assert Signal.of(x, 128, 0) is None
+
+    def test_up_to_50_rows_for_each_feature_it_is_looked_for(self):
+        assert Signal.of(plane(500, 10, 2)[0], 128, 0) is not None
 
     def test_it_is_the_same_each_time(self):
         x, _ = plane(300, 20, 3)

@@ -19,6 +19,15 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("user_script.py")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    """Of each worker: what another one is writing at the moment cannot be read."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = str(tmp_path_factory.mktemp("jedi"))
+        patch.setattr(jedi.settings, "cache_directory", folder)
+        yield
+
+
 def run(*command):
     return subprocess.run(
         [sys.executable, "-m", *command],

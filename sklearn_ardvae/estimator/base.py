@@ -234,15 +234,8 @@ class BaseAutoencoder(
             self.__dict__.pop("_module", None)
             self._seed = draw_seed(self.random_state)
             self.history_, self.n_iter_ = {}, 0
-        units = self._units(x, resume)
-        signal, streaming = None, bool(settings.get("streaming"))
-        if units is not None:
-            given, x = x, units.standardise(x)
-            signal = None if resume or streaming else self._find_signal(x)
-            if signal is not None:
-                units = units.along(signal.axes, signal.noise, x)
-                x = units.standardise(given)
-            del given
+        streaming = bool(settings.get("streaming"))
+        x, units, signal = self._standardised(x, resume, streaming)
         x = x.to(device)
         if not resume:
             self._n_axes = self._count_axes(x, streaming=streaming)
@@ -287,12 +280,22 @@ class BaseAutoencoder(
         single = self._architecture() != "linear_mlp" or known in ("float32", "float16")
         return np.float32 if single else np.float64
 
-    def _units(self, x: Tensor, resume: bool) -> Units | None:
-        """Return the units of rows that are to be standardised, else None."""
+    def _standardised(
+        self, x: Tensor, resume: bool, streaming: bool
+    ) -> tuple[Tensor, Units | None, Signal | None]:
+        """Return rows as networks see them, in what units, and of what signal."""
         if self._architecture() != "linear_mlp" or self.likelihood != "gaussian":
-            return None
-        found = Units.of(x)  # which also checks the size of x
-        return units_of(self._module) if resume else found
+            return x, None, None
+        units = Units.of(x)  # which also checks the size of x
+        known = units_of(self._module) if resume else None
+        if known is not None:
+            return known.standardise(x), known, None
+        rows = units.standardise(x)
+        signal = None if streaming else self._find_signal(rows)
+        if signal is not None:
+            units = units.along(signal.axes, signal.noise, rows)
+            rows = units.standardise(x)
+        return rows, units, signal
 
     def _find_signal(self, x: Tensor) -> Signal | None:
         """Return where the signal of standardised rows x is, if networks ask for it."""

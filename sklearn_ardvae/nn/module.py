@@ -416,38 +416,34 @@ class AutoencoderModule(nn.Module):
         return lost
 
     def noise_of_axes(self, noise_variance: float) -> float:
-        """Return the noise variance along the axes of the signal.
-
-        Given the mean of all features, of which that outside the axes is known.
-        """
+        """Return the noise variance that networks see, given the mean of features."""
         door = door_of(self.encoder)
-        if door is None or door.axes is None:
-            return noise_variance
-        n_axes, n_features = door.axes.shape
-        outside = (n_features - n_axes) * door.noise.item()
-        return (n_features * noise_variance - outside) / n_axes
+        return noise_variance if door is None else door.noise_inside(noise_variance)
 
-    def log_likelihood(
-        self, x: Tensor, reconstruction: Tensor, noise_variance: float
-    ) -> Tensor:
-        """Return log p(x | z) of rows in the user's units, shape (n_rows,).
+    def log_likelihood_of(
+        self, x: Tensor, noise_variance: float
+    ) -> Callable[[Tensor], Tensor]:
+        """Return what makes log p(x | z) of the reconstruction losses of rows x.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features)
-        reconstruction : Tensor of shape (n_rows,)
-            Loss of the likelihood.
+            In the user's units.
         noise_variance : float
-            The mean of all features.
+            The mean of all features; outside the axes of the signal it is known.
         """
         likelihood, door = self.likelihood.log_likelihood, door_of(self.encoder)
         if door is None or door.axes is None:
-            return likelihood(reconstruction, x.shape[1], noise_variance)
+            return lambda loss: likelihood(loss, x.shape[1], noise_variance)
         n_axes, n_features = door.axes.shape
-        outside = door.squares_outside(x)
-        inside = (reconstruction - outside).clamp_min(0.0)
-        of_axes = likelihood(inside, n_axes, self.noise_of_axes(noise_variance))
-        return of_axes + likelihood(outside, n_features - n_axes, door.noise.item())
+        squares, inside = door.squares_outside(x), door.noise_inside(noise_variance)
+        outside = likelihood(squares, n_features - n_axes, door.noise.item())
+
+        def log_likelihood(loss: Tensor) -> Tensor:
+            left = (loss - squares).clamp_min(0.0)
+            return outside + likelihood(left, n_axes, inside)
+
+        return log_likelihood
 
     # --- training -----------------------------------------------------------------
 

@@ -181,6 +181,14 @@ class Standardised(_Affine):
         x = x - self.high - self.low
         return (x if self.axes is None else x @ self.axes.T) / self.scale
 
+    def noise_inside(self, noise_variance: float) -> float:
+        """Return the noise variance of rows inside, given the mean of all features."""
+        if self.axes is None:
+            return noise_variance
+        n_axes, n_features = self.axes.shape
+        outside = (n_features - n_axes) * self.noise.item()
+        return (n_features * noise_variance - outside) / n_axes
+
     def squares_outside(self, x: Tensor) -> Tensor:
         """Return the squared lengths of rows outside the axes, in the user's units."""
         assert self.axes is not None

@@ -175,10 +175,10 @@ def evidence(
         draws = _score_noise(module, seed, rows, axes)
         total = rows.new_zeros(len(rows))
         q = module.posterior(rows)
+        log_likelihood = module.log_likelihood_of(rows, noise_variance)
         for noise in draws:
             reconstruction, kl = module.bound_terms(rows, q, noise)
-            likelihood = module.log_likelihood(rows, reconstruction, noise_variance)
-            total += likelihood - kl
+            total += log_likelihood(reconstruction) - kl
         return total / len(draws)
 
     return in_batches(module, bound, x)

@@ -188,7 +188,7 @@ class TestFittedModel:
         rows = torch.from_numpy(x[:20])
         mean = module(rows).detach()
         loss = (rows - mean).square().sum(1)
-        found = module.log_likelihood(rows, loss, model.noise_variance_)
+        found = module.log_likelihood_of(rows, model.noise_variance_)(loss)
         covariance = outside * np.eye(24) + (inside - outside) * axes.T @ axes
         expected = [
             multivariate_normal(m, covariance).logpdf(row)

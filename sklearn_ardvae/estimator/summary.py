@@ -184,7 +184,10 @@ class Summary:
     def _of_linear(self) -> str:
         if not self.axes:
             return "each row is the mean, and noise"
-        return "PCA itself: networks explain the rows no better"
+        assert self.comparison is not None
+        more = "; further principal axes follow from these"
+        more = more if self.comparison.are_curved else ""
+        return f"PCA itself: networks explain the rows no better{more}"
 
     def _of_trust(self) -> str:
         if self.comparison is None:

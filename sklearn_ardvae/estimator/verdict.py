@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ..nn.evidence import EvidenceModule
-from ..nn.principal import preferred_width
+from ..nn.widths import width_of_half
 
 __all__ = ["CountWarning", "Verdict", "judged"]
 
@@ -55,6 +55,8 @@ class Verdict:
     curved_axes : int
         Axes of networks that explain the rows better than as many of PCA's, where PCA
         of more of them explains the rows best; 0 if there are no such networks.
+    are_curved : bool
+        Whether principal axes that follow from others were left out.
     """
 
     n_samples: int
@@ -70,6 +72,7 @@ class Verdict:
     counts_of_halves: tuple[int, int]
     n_faint: int = 0
     curved_axes: int = 0
+    are_curved: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers by name, as a file takes them."""
@@ -142,7 +145,9 @@ def judged(
     elif module.is_linear:
         order = torch.randperm(len(x), generator=generator).to(x.device)
         halves = [
-            preferred_width(x, module.n_components, generator, half)
+            width_of_half(
+                x, module.n_components, generator, half, module.search.are_curved
+            )
             for half in order.chunk(2)
         ]
     else:
@@ -166,4 +171,5 @@ def judged(
         # Coordinates along axes are no features.
         n_faint=0 if module.signal is not None else int(faint.sum()),
         curved_axes=module.search.curved_axes if module.is_linear else 0,
+        are_curved=module.is_linear and module.search.are_curved,
     )

@@ -97,9 +97,9 @@ def leads_as_many(model: EvidenceModule) -> bool:
     return is_significant(model.profile_noise(model.unseen).cpu() - of_pca)
 
 
-def price_of_axes(model: EvidenceModule, n_axes: int) -> float:
+def price_of_axes(n_axes: int, n_features: int) -> float:
     """Return the nats a row that so many axes must be worth to data that are curved."""
-    return min(AXIS_PRICE * max(0, n_axes), _CURVED_PRICE) * model.n_features
+    return min(AXIS_PRICE * max(0, n_axes), _CURVED_PRICE) * n_features
 
 
 def is_worth_fewer(model: EvidenceModule, gain: float, width: int) -> bool:
@@ -107,7 +107,7 @@ def is_worth_fewer(model: EvidenceModule, gain: float, width: int) -> bool:
 
     An axis costs what it does in a trial; `gain` is what rows gain by the networks.
     """
-    price = price_of_axes(model, width - model.n_kept())
+    price = price_of_axes(width - model.n_kept(), model.n_features)
     return leads_as_many(model) and gain + price > 0.0
 
 

@@ -23,8 +23,9 @@ from .against_pca import (
 )
 from .elimination import Elimination
 from .linear_path import start_at_principal_axes
-from .principal import PrincipalBasis, preferred_width
+from .principal import PrincipalBasis
 from .trials import Remembering, Shelf
+from .widths import Folds, Widths
 
 if TYPE_CHECKING:
     from .evidence import EvidenceModule
@@ -71,8 +72,9 @@ _FEW_ROWS, _FEW_ROWS_PACE = 400, 0.6
 class Progress:
     """Where the fit is; epochs are counted from the start of each stage.
 
-    `width` is the number of axes that probabilistic PCA wants; `curved_axes` those with
-    which the first networks, whose place it takes, are better than as many of PCA's.
+    `width` is the number of axes that probabilistic PCA wants, `widest` that by
+    evidence alone, `are_curved` whether they differ; `curved_axes` are those with which
+    the first networks, whose place it takes, are better than as many of PCA's.
     """
 
     stage: float = Stage.HOLD
@@ -85,6 +87,8 @@ class Progress:
     since_cut: float = 0.0
     rate: float = 1.0
     width: float = 0.0
+    widest: float = 0.0
+    are_curved: float = 0.0
     is_linear: float = 0.0
     plain_evidence: float = -math.inf
     plain_axes: float = 0.0
@@ -123,6 +127,11 @@ class Course(Remembering):
         return bool(self.progress.is_linear)
 
     @property
+    def are_curved(self) -> bool:
+        """Whether only those principal axes count from which others follow."""
+        return bool(self.progress.are_curved)
+
+    @property
     def curved_axes(self) -> int:
         """Of networks that are better than as many of PCA's; 0 if none were."""
         return int(self.progress.curved_axes)
@@ -155,11 +164,10 @@ class Course(Remembering):
             model.noise.fill_(model.feature_variance)
         has_linear = bool(model.networks_beside_linear())
         if has_linear:
-            p.width = self._width_of_pca(model, start.rows)
+            widths = self._widths_of_pca(model, start.rows)
+            p.widest, p.are_curved = widths.by_evidence, float(widths.are_curved)
             self.shelf.keep("initial", model.state())
-            self._become_linear(model, model.principal)
-            p.linear_evidence = model.profile_noise(model.unseen).mean().item()
-            self.shelf.keep("linear", model.state())
+            self._keep_linear(model, widths.width)
             self.shelf.put_back("initial", model.state())
             self.shelf.drop("initial")
         if p.stage == Stage.LINEAR:
@@ -168,11 +176,19 @@ class Course(Remembering):
         else:
             self._hold_noise(model)
 
-    def _width_of_pca(self, model: EvidenceModule, rows: Tensor) -> int:
+    def _widths_of_pca(self, model: EvidenceModule, rows: Tensor) -> Widths:
         if model.signal is not None:
-            return model.signal.width
+            return model.signal.widths
         generator = derived_generator(0, Stream.FOLDS)
-        return preferred_width(rows, len(model.principal.axes), generator)
+        return Folds(rows, len(model.principal.axes), generator).widths()
+
+    def _keep_linear(self, model: EvidenceModule, width: float) -> None:
+        """Make the model probabilistic PCA of so many axes, and keep it."""
+        p = self.progress
+        p.width = width
+        self._become_linear(model, model.principal)
+        p.linear_evidence = model.profile_noise(model.unseen).mean().item()
+        self.shelf.keep("linear", model.state())
 
     def _become_linear(self, model: EvidenceModule, principal: PrincipalBasis) -> None:
         networks = model.networks_beside_linear()
@@ -290,7 +306,8 @@ class Course(Remembering):
         return (
             p.width > 0
             and not leaves_little(model, noise)
-            and p.best + price_of_axes(model, int(p.width)) < p.linear_evidence
+            and p.best + price_of_axes(int(p.width), model.n_features)
+            < p.linear_evidence
         )
 
     def _begin_trials(self, model: EvidenceModule, rows: Tensor, stage: Stage) -> None:
@@ -317,7 +334,10 @@ class Course(Remembering):
         p.curved_axes = p.plain_axes if leads_as_many(model) else 0.0
         self.shelf.keep("plain", model.state())
         self._enter(Stage.LINEAR)
-        self.shelf.put_back("linear", model.state())
+        if p.are_curved and p.plain_axes > p.width:  # They count the price otherwise.
+            self._keep_linear(model, min(p.plain_axes, p.widest))
+        else:
+            self.shelf.put_back("linear", model.state())
         p.best = p.linear_evidence
         self.shelf.keep("best", model.state())
 

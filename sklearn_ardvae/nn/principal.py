@@ -15,7 +15,6 @@ it is computed in float64 on the CPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -23,21 +22,13 @@ from torch import Tensor
 
 from .blocks import doubles, rows_of_block
 
-__all__ = ["PrincipalBasis", "WidthCurves", "preferred_width", "width_of_signal"]
+__all__ = ["PrincipalBasis", "WidthCurves"]
 
 # Rows, where features are as many: a Gram matrix of 4096 x 4096 takes a few seconds.
-# And those whose mean will do for that of more.
 _MOST = 4096
-# Multiplications beyond which one cut of the rows has to do for cross-validation.
-_CHEAP = 4e8
-_FOLDS = 5
 # Share of the variance of a feature: with less noise, densities have no bound.
 SMALLEST_NOISE = 1e-6
 _TINY = 1e-30
-# Nats a row and feature, and standard errors, that may be missing for fewer axes.
-_WORTHLESS, _CLEAR = 0.005, 2.0
-# Standard errors by which any axes at all must be better than none.
-_SIGNIFICANT = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,104 +192,3 @@ class WidthCurves:
         without = everything - torch.eye(width, dtype=torch.float64)
         whole = density(everything)
         return torch.stack([whole - density(some) for some in without], dim=1)
-
-
-def preferred_width(
-    x: Tensor, most: int, generator: torch.Generator, index: Tensor | None = None
-) -> int:
-    """Return the number of principal axes by which unseen rows are explained best.
-
-    Five-fold cross-validation of the log density: the fewest axes with which it is
-    below the highest by no more than two standard errors, nor than 0.005 nats a
-    feature. None at all, unless that number is better than none by three standard
-    errors, or if there are fewer than ten rows.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n_rows, n_features)
-    most : int
-        No more axes than that, nor than a fold has rows or X features, less one.
-    generator : torch.Generator
-        Deals the rows to the folds.
-    index : Tensor of int, optional
-        Of the rows in question, in place of all.
-    """
-    curves = [WidthCurves.of(*fold) for fold in _folds(x, most, generator, index)]
-    if not curves:
-        return 0
-    found = torch.cat([curve.densities for curve in curves])
-    means = found.mean(0)
-    missing = found[:, means.argmax(), None] - found
-    clear = _CLEAR * _standard_error(missing)
-    enough = missing.mean(0) <= clear.clamp_max(_WORTHLESS * x.shape[1])
-    width = int(enough.nonzero()[0])
-    gain = found[:, width] - found[:, 0]
-    return width if gain.mean() > _SIGNIFICANT * _standard_error(gain) else 0
-
-
-def width_of_signal(
-    x: Tensor, least: int, most: int, generator: torch.Generator
-) -> tuple[int, float] | None:
-    r"""Return the fewest principal axes outside which there is normal noise alone.
-
-    And the variance of that noise.
-
-    Of a row that has normal noise of one variance in m dimensions, the squared length
-    s has
-
-    .. math:: \frac{m}{2} \, \frac{\mathrm{Var}\, s}{(\mathrm E\, s)^2} = 1,
-
-    which n rows show with a standard error of :math:`\sqrt{(2 + 12 / m) / n}`. More is
-    what heavy tails, parts and curved axes leave. None, if no number of axes leaves
-    what is within three standard errors of it.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n_rows, n_features)
-    least, most : int
-        No fewer axes than that, and no more.
-    generator : torch.Generator
-        Deals the rows to five folds, each measured outside the axes of the others.
-    """
-    lengths = [
-        principal.squares(some)[1]
-        for principal, some in _folds(x, most, generator, None)
-    ]
-    if not lengths:
-        return None
-    outside = torch.cat(lengths)
-    left = x.shape[1] - torch.arange(outside.shape[1], dtype=torch.float64)
-    mean = outside.mean(0).clamp_min(_TINY)
-    spread = left / 2.0 * outside.var(0) / mean.square()
-    error = ((2.0 + 12.0 / left) / len(outside)).sqrt()
-    is_noise = (spread - 1.0).abs() <= _SIGNIFICANT * error
-    widths = is_noise[least:].nonzero().flatten()
-    if not len(widths):
-        return None
-    width = least + int(widths[0])
-    return width, (mean[width] / left[width]).item()
-
-
-def _folds(
-    x: Tensor, most: int, generator: torch.Generator, index: Tensor | None
-) -> Iterator[tuple[PrincipalBasis, Tensor]]:
-    """Yield the principal axes of four fifths of the rows, and the other rows."""
-    if index is None:
-        index = torch.arange(len(x), device=x.device)
-    n_rows, n_features = len(index), x.shape[1]
-    if n_rows < 2 * _FOLDS:
-        return
-    order = torch.randperm(n_rows, generator=generator, device=generator.device)
-    folds = order.to(x.device).chunk(_FOLDS)
-    n_axes = max(0, min(most, n_features - 1, n_rows - len(folds[0]) - 1))
-    one_will_do = n_rows * n_features**2 > _CHEAP
-    for unseen in folds[:1] if one_will_do else folds:
-        seen = torch.ones(n_rows, dtype=torch.bool, device=x.device)
-        seen[unseen] = False
-        principal = PrincipalBasis.of(x, n_axes, index[seen])
-        yield principal, x[index[unseen[:_MOST]]]
-
-
-def _standard_error(values: Tensor) -> Tensor:
-    """Return that of the mean over the first axis."""
-    return values.std(0) / math.sqrt(len(values))

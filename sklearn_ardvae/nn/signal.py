@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..randomness import Stream, derived_generator
-from .principal import PrincipalBasis, preferred_width, width_of_signal
+from .principal import PrincipalBasis
+from .widths import Folds, Widths, width_of_half
 
 __all__ = ["Signal"]
 
@@ -20,8 +21,6 @@ __all__ = ["Signal"]
 _SPARE = 2
 # Rows for each feature from which networks do without.
 _MANY_ROWS = 50
-# Of more axes than these, besides, none are looked for.
-_WIDEST = 256
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Signal:
         Variance of unseen rows in each direction outside them.
     noise_of_rows : float
         The same of the rows that the axes are taken from: a little less.
-    width : int
-        Number of axes that probabilistic PCA wants.
+    widths : Widths
+        Numbers of axes that probabilistic PCA wants.
     widths_of_halves : (int, int)
         Those that it wants for either half of the rows.
     """
@@ -45,7 +44,7 @@ class Signal:
     axes: Tensor
     noise: float
     noise_of_rows: float
-    width: int
+    widths: Widths
     widths_of_halves: tuple[int, int]
 
     @classmethod
@@ -62,23 +61,25 @@ class Signal:
         n_features = x.shape[1]
         if len(x) > _MANY_ROWS * n_features:
             return None
-        width = preferred_width(x, most, generator())
-        least = width + _SPARE
-        if width == 0 or least >= n_features:
+        folds = Folds(x, most, generator())
+        widths = folds.widths()
+        least = widths.by_evidence + _SPARE
+        if widths.by_evidence == 0 or least >= n_features:
             return None
-        found = width_of_signal(x, least, max(least, _WIDEST), generator())
+        found = folds.signal(least)
         if found is None or found[0] >= n_features:
             return None
         n_axes, noise = found
         order = torch.randperm(len(x), generator=generator()).to(x.device)
         halves = [
-            preferred_width(x, most, generator(), half) for half in order.chunk(2)
+            width_of_half(x, most, generator(), half, widths.are_curved)
+            for half in order.chunk(2)
         ]
         principal = PrincipalBasis.of(x, n_axes)
         return cls(
             axes=principal.axes,
             noise=noise,
             noise_of_rows=principal.noise(n_axes),
-            width=width,
+            widths=widths,
             widths_of_halves=(halves[0], halves[-1]),
         )

@@ -16,6 +16,7 @@ from sklearn_ardvae.nn.module import FitStart, HeldOut
 from sklearn_ardvae.nn.networks import build_networks
 from sklearn_ardvae.nn.principal import PrincipalBasis
 from sklearn_ardvae.nn.units import Units
+from sklearn_ardvae.nn.widths import Widths
 
 N_COMPONENTS, N_FEATURES, WIDTH = 6, 8, 4
 # Enough that stages are not shortened.
@@ -52,12 +53,13 @@ def module(*, architecture="linear_mlp", count_by="evidence", beta=None, seed=0)
     ).eval()
 
 
-def begin(model, x=None, n_epochs=500, width=WIDTH, is_new=True):
+def begin(model, x=None, n_epochs=500, width=WIDTH, is_new=True, widest=None):
     """Tell the module of rows, of which the last third is unseen, and of a width."""
     x = rows() if x is None else x
     n_seen = len(x) * 2 // 3
     start = FitStart(x, torch.arange(n_seen), x[n_seen:], n_epochs, is_new=is_new)
-    with mock.patch.object(course, "preferred_width", return_value=width):
+    widths = Widths(widest or width, width, are_curved=widest is not None)
+    with mock.patch.object(course.Course, "_widths_of_pca", return_value=widths):
         model.begin(start)
     return model
 
@@ -341,6 +343,26 @@ class TestStages:
         found = model.profile_noise(model.unseen).mean().item()
         expected = drive.course.progress.linear_evidence
         assert found == pytest.approx(expected, rel=1e-6)
+
+    @pytest.mark.parametrize(
+        # Of three axes that the first networks have.
+        ("width", "widest", "expected"),
+        [(1, 4, 3), (1, 2, 2), (4, 5, 4), (2, None, 2)],
+    )
+    def test_of_as_many_axes_as_networks_have_where_data_are_curved(
+        self, monkeypatch, width, widest, expected
+    ):
+        model = begin(module(), width=width, widest=widest)
+        drive = Drive(model, monkeypatch)
+        assert drive.course.are_curved == (widest is not None)
+        self.to_linear(drive, plain=0.0)
+        assert model.n_kept() == drive.course.progress.width == expected
+        # The closed form of so many axes.
+        curves = model.fit_rows.curves
+        found = model.profile_noise(model.unseen).mean().item()
+        assert found == pytest.approx(drive.course.progress.linear_evidence, rel=1e-6)
+        of_pca = curves.densities[:, expected].mean().item()
+        assert found == pytest.approx(of_pca, rel=0.01)
 
     def test_which_is_given_up_where_the_other_is_out_of_reach(self, drive):
         self.to_linear(drive, plain=1000.0)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import subspace_angles
-from scipy.stats import chi2, multivariate_normal
+from scipy.stats import multivariate_normal
 
 from sklearn_ardvae import ARDVAE
-from sklearn_ardvae.nn.principal import preferred_width, width_of_signal
 from sklearn_ardvae.nn.signal import Signal
 from sklearn_ardvae.nn.units import Units
+from sklearn_ardvae.nn.widths import Folds
 
 NOISE = 0.3
 
@@ -32,52 +32,6 @@ def generator():
     return torch.Generator().manual_seed(0)
 
 
-class TestWidthOfSignal:
-    def test_squared_lengths_of_noise_have_that_spread(self):
-        # What the rule rests on: m / 2 Var / mean**2 of chi squared is 1.
-        for m in (1, 7, 60):
-            assert m / 2 * chi2.var(m) / chi2.mean(m) ** 2 == pytest.approx(1.0)
-            # The error of a sample's variance, from the fourth moment.
-            relative = math.sqrt((chi2.stats(m, moments="k") + 2.0) / 500)
-            assert relative == pytest.approx(math.sqrt((2.0 + 12.0 / m) / 500))
-
-    @pytest.mark.parametrize("rank", [1, 3, 8])
-    def test_it_is_the_rank_of_a_plane(self, rank):
-        found = [
-            width_of_signal(plane(300, 20, rank, seed=seed)[0], rank, 19, generator())
-            for seed in range(20)
-        ]
-        # Three standard errors: one of 370, and folds that share rows.
-        assert sum(f is not None and f[0] == rank for f in found) >= 19
-        noise = np.mean([f[1] for f in found if f is not None])
-        # 20 times 300 rows of 12 directions or more know it to 1 %; axes that are
-        # fitted to rows lose some to others, rank / n.
-        assert noise == pytest.approx(NOISE**2, rel=0.04)
-
-    def test_axes_that_were_left_out_are_found(self):
-        x, _ = plane(300, 20, 5)
-        assert width_of_signal(x, 2, 19, generator())[0] == 5
-
-    @pytest.mark.parametrize("kind", ["heavy tails", "parts", "columns"])
-    def test_other_noise_is_not_normal_noise(self, kind):
-        rng = np.random.default_rng(1)
-        n, n_features = 1000, 20
-        noise = {
-            "heavy tails": lambda: rng.standard_t(4, (n, 1)),
-            "parts": lambda: rng.choice([0.5, 1.5], (n, 1)),
-            # One variance is not that of all directions: fewer count.
-            "columns": lambda: np.geomspace(0.1, 3.0, n_features)[None],
-        }[kind]()
-        noise = 0.2 * noise * rng.standard_normal((n, n_features))
-        x, _ = plane(n, n_features, 2, noise=noise)
-        found = width_of_signal(x, 2, n_features - 3, generator())
-        assert found is None or found[0] > 8
-
-    @pytest.mark.parametrize("n", [1, 9])
-    def test_fewer_than_ten_rows_tell_nothing(self, n):
-        assert width_of_signal(plane(n, 20, 1)[0], 1, 19, generator()) is None
-
-
 class TestSignal:
     def test_it_holds_the_plane(self):
         x, axes = plane(500, 30, 4)
@@ -88,7 +42,7 @@ class TestSignal:
         angles = subspace_angles(found.axes.numpy().T, axes.T)
         # Perturbation theory: noise / signal * sqrt(features / rows) = 0.04.
         assert angles.max() < 0.1
-        assert found.width == 4
+        assert found.widths.width == 4
         assert found.widths_of_halves == (4, 4)
         assert found.noise == pytest.approx(NOISE**2, rel=0.05)
         # Fitted to the rows, the axes leave less of these.
@@ -96,7 +50,7 @@ class TestSignal:
 
     def test_the_width_is_pcas_for_all_features(self):
         x, _ = plane(500, 30, 4)
-        assert Signal.of(x, 128, 0).width == preferred_width(x, 128, generator())
+        assert Signal.of(x, 128, 0).widths == Folds(x, 128, generator()).widths()
 
     @pytest.mark.parametrize(
         "x",

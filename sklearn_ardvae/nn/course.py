@@ -21,7 +21,7 @@ from .against_pca import (
     price_of_axes,
     reconstructs_as_pca,
 )
-from .elimination import Elimination
+from .elimination import Elimination, Trial
 from .linear_path import start_at_principal_axes
 from .principal import PrincipalBasis
 from .trials import Remembering, Shelf
@@ -144,6 +144,15 @@ class Course(Remembering):
     def is_on(self) -> bool:
         return not self.is_over
 
+    @property
+    def log(self) -> list[Trial]:
+        """The last trials, while the fit goes on."""
+        return self.elimination.log
+
+    def forget_log(self) -> None:
+        """Forget what came of trials."""
+        self.elimination.forget_log()
+
     # --- beginning ----------------------------------------------------------------
 
     @torch.no_grad()
@@ -171,8 +180,7 @@ class Course(Remembering):
             self.shelf.put_back("initial", model.state())
             self.shelf.drop("initial")
         if p.stage == Stage.LINEAR:
-            p.best = model.profile_noise(model.unseen).mean().item()
-            self.shelf.keep("best", model.state())
+            self._keep_best(model, model.profile_noise(model.unseen))
         else:
             self._hold_noise(model)
 
@@ -226,7 +234,7 @@ class Course(Remembering):
         self,
         model: EvidenceModule,
         rows: Tensor,
-        evidence: float,
+        of_rows: Tensor,
         recent: list[float],
     ) -> bool:
         """Look at an epoch and prepare the next.
@@ -236,10 +244,10 @@ class Course(Remembering):
         model : EvidenceModule
         rows : Tensor of shape (n_rows, n_features)
             Some training rows.
-        evidence : float
-            Of the unseen rows after the epoch, in nats a row.
+        of_rows : Tensor of shape (n_unseen,)
+            Evidence of each unseen row after the epoch, in nats.
         recent : list of float
-            That of the epochs before, since weights were last put back.
+            Its means of the epochs before, since weights were last put back.
 
         Returns
         -------
@@ -247,16 +255,16 @@ class Course(Remembering):
             Whether the next epoch starts from other weights, or another stage.
         """
         p = self.progress
-        stage = p.stage
+        stage, evidence = p.stage, of_rows.mean().item()
         p.epoch += 1
         if stage == Stage.HOLD:
             self._hold(model, rows, evidence)
         elif stage == Stage.FREE:
-            self._free(model, rows, evidence)
+            self._free(model, rows, of_rows)
         elif stage == Stage.LINEAR:
-            self._from_linear(model, rows, evidence, recent)
+            self._from_linear(model, rows, of_rows, recent)
         else:
-            begins_anew = self.elimination.judge(model, rows, evidence, recent)
+            begins_anew = self.elimination.judge(model, rows, of_rows, recent)
             if self.elimination.is_over:
                 self._end_trials(model)
             return begins_anew
@@ -268,10 +276,12 @@ class Course(Remembering):
         p.stage, p.epoch = stage, 0.0
         p.best, p.since_gain, p.since_cut, p.rate = -math.inf, 0.0, 0.0, 1.0
 
-    def _keep_best(self, model: EvidenceModule, evidence: float) -> None:
+    def _keep_best(self, model: EvidenceModule, of_rows: Tensor) -> None:
+        evidence = of_rows.mean().item()
         if evidence > self.progress.best:
             self.progress.best = evidence
             self.shelf.keep("best", model.state())
+            self.shelf.keep("best_rows", [of_rows])
 
     def _hold(self, model: EvidenceModule, rows: Tensor, evidence: float) -> None:
         """Wait until neither the count falls nor the evidence rises; keep so many."""
@@ -288,10 +298,10 @@ class Course(Remembering):
             model.keep_axes(model.ranking(rows)[: model.count_relevant(rows, _SHARE)])
             self._enter(Stage.FREE)
 
-    def _free(self, model: EvidenceModule, rows: Tensor, evidence: float) -> None:
+    def _free(self, model: EvidenceModule, rows: Tensor, of_rows: Tensor) -> None:
         p = self.progress
-        p.since_gain = 0.0 if evidence > p.best else p.since_gain + 1
-        self._keep_best(model, evidence)
+        p.since_gain = 0.0 if of_rows.mean().item() > p.best else p.since_gain + 1
+        self._keep_best(model, of_rows)
         if p.epoch >= self._epochs(_FREE) or p.since_gain >= self._epochs(_NO_GAIN):
             self.shelf.put_back("best", model.state())
             if self._is_behind(model):
@@ -312,10 +322,10 @@ class Course(Remembering):
 
     def _begin_trials(self, model: EvidenceModule, rows: Tensor, stage: Stage) -> None:
         """Begin with the present weights, the best of the stage before."""
-        evidence = self.progress.best
         self._enter(stage)
         self.elimination.n_epochs = self._epochs(_TRIAL)
-        self.elimination.begin(model, rows, evidence, may_try=self.eliminates)
+        of_rows = self.shelf.get_buffer("best_rows")
+        self.elimination.begin(model, rows, of_rows, may_try=self.eliminates)
         if self.elimination.is_over:
             self._end_trials(model)
 
@@ -338,20 +348,19 @@ class Course(Remembering):
             self._keep_linear(model, min(p.plain_axes, p.widest))
         else:
             self.shelf.put_back("linear", model.state())
-        p.best = p.linear_evidence
-        self.shelf.keep("best", model.state())
+        self._keep_best(model, model.profile_noise(model.unseen))
 
     def _from_linear(
         self,
         model: EvidenceModule,
         rows: Tensor,
-        evidence: float,
+        of_rows: Tensor,
         recent: list[float],
     ) -> None:
         """Train from probabilistic PCA, while it may become better than the other."""
-        p = self.progress
+        p, evidence = self.progress, of_rows.mean().item()
         gained = evidence > p.best + _GAIN * model.n_features
-        self._keep_best(model, evidence)
+        self._keep_best(model, of_rows)
         p.since_gain = 0.0 if gained else p.since_gain + 1
         p.since_cut = 0.0 if gained else p.since_cut + 1
         if p.since_cut >= _CUT_AFTER:
@@ -414,7 +423,7 @@ class Course(Remembering):
             principal = PrincipalBasis.of(x, int(p.width))
             self._become_linear(model, model.of_all_directions(principal, unseen=False))
             model.spread_noise(model.noise.item())
-        self.shelf.drop("best", "plain", "linear", "found")
+        self.shelf.drop("best", "best_rows", "plain", "linear", "found")
         self._enter(Stage.OVER)
 
     def _compare_with_linear(self, model: EvidenceModule) -> None:

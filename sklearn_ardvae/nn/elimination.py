@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from enum import Enum
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from .trials import Remembering, Shelf
@@ -14,7 +15,7 @@ from .trials import Remembering, Shelf
 if TYPE_CHECKING:
     from .evidence import EvidenceModule
 
-__all__ = ["AxisTrials", "Elimination", "Verdict"]
+__all__ = ["AxisTrials", "Elimination", "Trial", "Verdict"]
 
 # Nats a row and feature that an axis must be worth, to stay.
 AXIS_PRICE = 0.007
@@ -193,6 +194,28 @@ class AxisTrials(Remembering):
         p.target = p.held + p.is_check
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a trial.
+
+    Parameters
+    ----------
+    held, target : float
+        Axes of the model that it was compared with, and its own.
+    change, error : float
+        What its evidence is higher, in nats a row: mean and standard error of the
+        unseen rows.
+    holds : float
+        Whether it took the other's place.
+    """
+
+    held: float
+    target: float
+    change: float
+    error: float
+    holds: float
+
+
 class Elimination(nn.Module):
     """Runs `AxisTrials` on a variational module that has been trained.
 
@@ -208,9 +231,14 @@ class Elimination(nn.Module):
         self.n_epochs = n_epochs
         self.trials = AxisTrials(n_features)
         self.shelf = Shelf()
-        #: From how many axes each trial went to how many, what it changed in nats a
-        #: row, and whether it held.
-        self.log: list[dict[str, float]] = []
+
+    @property
+    def log(self) -> list[Trial]:
+        """The trials since it last began that have ended, while the fit goes on."""
+        if "log" not in self.shelf:
+            return []
+        values = self.shelf.get_buffer("log").view(-1, len(fields(Trial)))
+        return [Trial(*trial) for trial in values.tolist()]
 
     @property
     def is_on(self) -> bool:
@@ -229,20 +257,25 @@ class Elimination(nn.Module):
     def forget(self) -> None:
         """Forget the trials of an earlier fit."""
         self.trials.progress = TrialProgress()
-        self.log.clear()
+
+    def forget_log(self) -> None:
+        """Forget what came of trials."""
+        self.shelf.drop("log")
 
     def begin(
         self,
         model: EvidenceModule,
         rows: Tensor,
-        evidence: float,
+        evidence: Tensor,
         may_try: bool = True,
     ) -> None:
-        """Begin with the present weights, whose evidence is known."""
+        """Begin with the present weights, whose evidence of unseen rows is known."""
+        self.forget_log()
         self.shelf.keep("held", model.state())
+        self.shelf.keep("held_rows", [evidence])
         # Those that the networks see may be fewer than the user's.
         self.trials.n_features = model.n_features
-        self.trials.begin(model.n_kept(), evidence)
+        self.trials.begin(model.n_kept(), evidence.mean().item())
         self.trials.progress.is_over = float(self.is_over or not may_try)
         self._next_trial(model, rows)
 
@@ -250,38 +283,54 @@ class Elimination(nn.Module):
         self,
         model: EvidenceModule,
         rows: Tensor,
-        evidence: float,
+        evidence: Tensor,
         recent: list[float],
     ) -> bool:
         """Look at an epoch of a trial; where it ends, begin the next.
+
+        Parameters
+        ----------
+        model : EvidenceModule
+        rows : Tensor of shape (n_rows, n_features)
+            Some training rows.
+        evidence : Tensor of shape (n_unseen,)
+            Of each unseen row after the epoch, in nats.
+        recent : list of float
+            The means of the epochs before it in the trial.
 
         Returns
         -------
         bool
             Whether the next epoch starts from other weights.
         """
-        trial = self.trials.progress
-        if evidence > trial.best:
+        trial, mean = self.trials.progress, evidence.mean().item()
+        if mean > trial.best:
             self.shelf.keep("best", model.state())
-        verdict = self.trials.watch(evidence, recent, self.n_epochs)
+            self.shelf.keep("best_rows", [evidence])
+        verdict = self.trials.watch(mean, recent, self.n_epochs)
         if verdict is Verdict.GO_ON:
             return False
         holds = verdict is Verdict.HOLDS
-        self.log.append(
-            {
-                "from": trial.held,
-                "to": trial.target,
-                "change": trial.best - trial.reference,
-                "holds": float(holds),
-            }
-        )
+        self._note(holds)
         if holds:
             if trial.held - trial.target > 1:
                 self.shelf.rename("held", "before")
             self.shelf.rename("best", "held")
+            self.shelf.rename("best_rows", "held_rows")
         self.trials.conclude(holds)
         self._next_trial(model, rows)
         return True
+
+    def _note(self, holds: bool) -> None:
+        trial = self.trials.progress
+        changes = self.shelf.get_buffer("best_rows") - self.shelf.get_buffer(
+            "held_rows"
+        )
+        error = changes.std(correction=0).item() / math.sqrt(max(1, len(changes) - 1))
+        change = trial.best - trial.reference
+        ended = Trial(trial.held, trial.target, change, error, float(holds))
+        log = [*self.log, ended]
+        self.shelf.keep("log", [torch.tensor([astuple(trial) for trial in log])])
 
     def _next_trial(self, model: EvidenceModule, rows: Tensor) -> None:
         is_check = bool(self.trials.progress.is_check)
@@ -290,8 +339,8 @@ class Elimination(nn.Module):
             model.keep_axes(model.ranking(rows)[: self.trials.target])
 
     def settle(self, model: EvidenceModule) -> None:
-        """Put back the last model that held, and forget all of them."""
+        """Put back the last model that held, and forget all of them but the log."""
         if "held" in self.shelf:
             self.shelf.put_back("held", model.state())
             self.trials.progress.is_over = 1.0
-        self.shelf.drop("held", "before", "best")
+        self.shelf.drop("held", "before", "best", "held_rows", "best_rows")

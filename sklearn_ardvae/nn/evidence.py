@@ -323,6 +323,8 @@ class EvidenceModule(VariationalModule):
             self.worth = self.weigh_axes()
 
     def forget_rows(self) -> None:
+        if self.search is not None:
+            self.search.forget_log()
         self._fit = self.worth = None
         self.recent = []
 
@@ -337,8 +339,7 @@ class EvidenceModule(VariationalModule):
     def converged(self, rows: Tensor) -> bool:
         if self.search is None or self.search.is_over:
             return True
-        evidence = self.profile_noise(self.unseen).mean().item()
-        self.search.begin(self, rows, evidence)
+        self.search.begin(self, rows, self.profile_noise(self.unseen))
         self.begins_anew = True
         return self.search.is_over
 
@@ -348,10 +349,11 @@ class EvidenceModule(VariationalModule):
 
     def judge(self, rows: Tensor) -> Mapping[str, float]:
         n_active = self.n_kept()
-        evidence = self.profile_noise(self.unseen).mean().item()
+        of_rows = self.profile_noise(self.unseen)
+        evidence = of_rows.mean().item()
         self.begins_anew = False
         if self.is_searching:
-            self.begins_anew = self.search.judge(self, rows, evidence, self.recent)
+            self.begins_anew = self.search.judge(self, rows, of_rows, self.recent)
         self.recent = [] if self.begins_anew else [*self.recent, evidence][-10:]
         in_users_units = evidence + self.evidence_of_units
         return {"evidence": in_users_units, "n_active": n_active}

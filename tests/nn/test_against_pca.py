@@ -132,7 +132,7 @@ class TestPriceOfAxes:
         [(-1, 0.0), (0, 0.0), (1, 0.07), (14, 0.98), (15, 1.0), (60, 1.0)],
     )
     def test_is_that_of_a_trial_up_to_a_bound(self, n_axes, price):
-        assert price_of_axes(model(), n_axes) == pytest.approx(price)
+        assert price_of_axes(n_axes, N_FEATURES) == pytest.approx(price)
 
 
 class TestIsWorthFewer:

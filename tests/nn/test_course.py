@@ -92,7 +92,9 @@ class Drive:
     def step(self, evidence):
         self.epoch += 1
         self.marked.fill_(float(self.epoch))
-        begins_anew = self.course.judge(self.model, rows()[:50], evidence, self.recent)
+        n_unseen = len(self.model.unseen)
+        told = torch.full((n_unseen,), evidence, dtype=torch.float64)
+        begins_anew = self.course.judge(self.model, rows()[:50], told, self.recent)
         self.recent = [] if begins_anew else [*self.recent, evidence][-10:]
         return begins_anew
 
@@ -316,7 +318,7 @@ class TestStages:
         assert drive.stage == Stage.LINEAR
         assert drive.course.progress.plain_axes == 2
         assert drive.course.progress.plain_evidence == 5.0
-        log = [(t["from"], t["to"], t["holds"]) for t in drive.course.elimination.log]
+        log = [(t.held, t.target, t.holds) for t in drive.course.elimination.log]
         assert log == [(3, 2, 1.0), (2, 1, 0.0)]
 
     def test_there_are_none_where_relevance_counts(self, monkeypatch):
@@ -419,7 +421,8 @@ class TestStages:
         assert n_free == 26
         if not tries:
             assert drive.course.progress.plain_axes == 3
-            assert drive.course.progress.plain_evidence == best
+            found = drive.course.progress.plain_evidence
+            assert found == pytest.approx(best, abs=1e-6)
 
     def test_compact_networks_are_not_compared_with_pca(self, drive, monkeypatch):
         drive.until(Stage.FREE, flat(5))
@@ -468,6 +471,7 @@ class TestStages:
                 break
             assert first.step(evidence(n)) == second.step(evidence(n))
             assert first.course.progress == second.course.progress
+        assert first.course.elimination.log == second.course.elimination.log
         state = second.model.state_dict()
         assert state.keys() == first.model.state_dict().keys()
         for name, value in first.model.state_dict().items():
@@ -485,6 +489,8 @@ class TestSettle:
         drive.course.settle(drive.model, rows())
         assert drive.course.is_over
         assert drive.course.shelf.state_dict() == {}
+        assert set(drive.course.elimination.shelf.state_dict()) <= {"log"}
+        drive.course.forget_log()
         assert drive.course.elimination.shelf.state_dict() == {}
 
     def test_in_the_first_stage(self, drive):

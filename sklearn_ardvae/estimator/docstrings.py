@@ -187,6 +187,10 @@ axis_evidence_ : ndarray of shape (n_components,)
     ``count_by="evidence"``.
 axis_evidence_std_ : ndarray of shape (n_components,)
     Its standard error.
+count_probabilities_ : ndarray of float
+    How likely the data are to have 0, 1, 2, ... dimensions; see `dimension_interval`.
+count_stability_ : float
+    Of these, the probability of `n_active_components_`, from 0 to 1.
 """
 
 SHARED = {

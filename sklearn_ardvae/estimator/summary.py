@@ -13,7 +13,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn.units import door_of
-from .dimension import DimensionMixin
+from .certainty import CertaintyMixin
 from .verdict import Verdict
 
 __all__ = ["AxisSummary", "Summary", "SummaryMixin"]
@@ -239,7 +239,7 @@ class Summary:
         )
 
 
-class SummaryMixin(DimensionMixin):
+class SummaryMixin(CertaintyMixin):
     """Says in a few lines what was found, and whether to trust it."""
 
     def summary(self) -> Summary:

@@ -57,6 +57,9 @@ class Verdict:
         of more of them explains the rows best; 0 if there are no such networks.
     are_curved : bool
         Whether principal axes that follow from others were left out.
+    kept_worth : float or None
+        What the least of the active axes is worth, over the price of an axis; None if
+        nothing tells.
     """
 
     n_samples: int
@@ -73,6 +76,7 @@ class Verdict:
     n_faint: int = 0
     curved_axes: int = 0
     are_curved: bool = False
+    kept_worth: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers by name, as a file takes them."""
@@ -154,6 +158,7 @@ def judged(
         halves = [
             int((half > module.price_of_an_axis).sum()) for half in worth.of_halves
         ]
+    kept = _least_worth(module, count)
     pca_error = curves.errors[min(count, len(curves.errors) - 1)].item()
     faint = x.var(0, correction=0) < _FAINT * module.feature_variance
     return Verdict(
@@ -172,4 +177,22 @@ def judged(
         n_faint=0 if module.signal is not None else int(faint.sum()),
         curved_axes=module.search.curved_axes if module.is_linear else 0,
         are_curved=module.is_linear and module.search.are_curved,
+        kept_worth=None if kept is None else kept / module.price_of_an_axis,
     )
+
+
+def _least_worth(module: EvidenceModule, count: int) -> float | None:
+    """Return what the least of the axes is worth, in nats a row; None if unknown.
+
+    Networks show it in a trial without one, in which the others take over what they
+    can; a principal axis is worth what the one more gains.
+    """
+    if module.is_linear:
+        gains = module.fit_rows.curves.densities.mean(0).diff().tolist()
+        return gains[count - 1] if 0 < count <= len(gains) else None
+    losses = (
+        -trial.change
+        for trial in module.search.log
+        if trial.held == count and trial.target == count - 1 and not trial.holds
+    )
+    return min(losses, default=None)

@@ -104,9 +104,9 @@ class CountOdds:
         for width in range(1, len(sums)):
             inside = sums[width:] - sums[:-width]
             low = int(inside.argmax())
-            if abs(inside[low] - confidence) >= nearest:
-                break
-            nearest, found = abs(inside[low] - confidence), (low, low + width - 1)
+            distance = abs(inside[low] - confidence)
+            if distance < nearest:
+                nearest, found = distance, (low, low + width - 1)
         return found
 
 

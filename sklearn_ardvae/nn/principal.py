@@ -15,7 +15,7 @@ it is computed in float64 on the CPU.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -85,6 +85,10 @@ class PrincipalBasis:
             axes = torch.linalg.qr(rows.T @ vectors.flip(1)[:, :n_axes])[0].T
         values = values.flip(0).clamp_min(0.0)
         return cls(mean, axes, values[:n_axes], values.sum().item(), n_rows)
+
+    def first(self, n_axes: int) -> PrincipalBasis:
+        """Return the same rows' first axes only."""
+        return replace(self, axes=self.axes[:n_axes], variances=self.variances[:n_axes])
 
     def noise(self, n_axes: int) -> float:
         """Return the noise variance beside the first `n_axes`."""

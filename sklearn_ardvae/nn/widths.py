@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .against_pca import price_of_axes
+from .blocks import rows_of_block
 from .elimination import AXIS_PRICE
 from .principal import PrincipalBasis, WidthCurves
 
@@ -64,14 +65,23 @@ class Fold:
     Parameters
     ----------
     principal : PrincipalBasis
-    unseen : Tensor of shape (n_rows, n_features)
+    x : Tensor of shape (n_rows, n_features)
+        All rows.
+    at : Tensor of int
+        Where those are that the axes do not know.
     seen : Tensor of int
-        Where some of the rows are that the axes were taken from.
+        Where some of those are that they were taken from.
     """
 
     principal: PrincipalBasis
-    unseen: Tensor
+    x: Tensor
+    at: Tensor
     seen: Tensor
+
+    @property
+    def unseen(self) -> Tensor:
+        """The rows that the axes do not know."""
+        return self.x[self.at]
 
     def coordinates(self, rows: Tensor, n_axes: int) -> Tensor:
         """Return those of rows along the first axes, in units of their deviations."""
@@ -120,7 +130,7 @@ class Folds:
             is_seen[part] = False
             seen = index[is_seen]
             principal = PrincipalBasis.of(x, n_axes, seen)
-            fold = Fold(principal, x[index[part[:_MOST]]], seen[:_MOST])
+            fold = Fold(principal, x, index[part[:_MOST]], seen[:_MOST])
             self.folds.append(fold)
 
     def widths(self) -> Widths:
@@ -137,8 +147,7 @@ class Folds:
         """Return the first two numbers of `Widths`."""
         if not self.folds:
             return 0, 0
-        curves = [WidthCurves.of(fold.principal, fold.unseen) for fold in self.folds]
-        found = torch.cat([curve.densities[:, : self.most + 1] for curve in curves])
+        found = torch.cat([self._densities(fold) for fold in self.folds])
         n_features, means = self.x.shape[1], found.mean(0)
         missing = found[:, means.argmax(), None] - found
         clear = _CLEAR * _standard_error(missing)
@@ -153,6 +162,9 @@ class Folds:
         lost = (means[width] - means[fewer]).item()
         may_do = fewer > 0 and lost <= price_of_axes(width - fewer, n_features)
         return width, fewer if may_do else width
+
+    def _densities(self, fold: Fold) -> Tensor:
+        return WidthCurves.of(fold.principal.first(self.most), fold.unseen).densities
 
     def signal(self, least: int) -> tuple[int, float] | None:
         r"""Return the fewest axes, at least so many, beside which there is noise alone.
@@ -170,8 +182,14 @@ class Folds:
         """
         if not self.folds:
             return None
-        lengths = [fold.principal.squares(fold.unseen)[1] for fold in self.folds]
-        outside = torch.cat(lengths)
+        n_axes = len(self.folds[0].principal.axes)
+        outside = torch.cat(
+            [
+                fold.principal.squares(self.x[at])[1]
+                for fold in self.folds
+                for at in fold.at.split(rows_of_block(n_axes))
+            ]
+        )
         left = self.x.shape[1] - torch.arange(outside.shape[1], dtype=torch.float64)
         mean = outside.mean(0).clamp_min(_TINY)
         spread = left / 2.0 * outside.var(0) / mean.square()
@@ -198,11 +216,14 @@ class Folds:
         """
         alike = []
         for fold in self.folds:
-            a, y = fold.coordinates(fold.unseen, n_axes).tensor_split([n_first], dim=1)
             seen = fold.coordinates(self.x[fold.seen], n_axes)
-            a_seen, y_seen = seen.tensor_split([n_first], dim=1)
-            likeness = (1.0 + a @ a_seen.T / n_first).pow_(3)
-            alike.append((y * (likeness @ (y_seen - y_seen.mean(0)))).sum(1))
+            a_seen, y_seen = seen[:, :n_first], seen[:, n_first:]
+            y_seen -= y_seen.mean(0)
+            for at in fold.at.split(rows_of_block(len(seen))):
+                unseen = fold.coordinates(self.x[at], n_axes)
+                a, y = unseen[:, :n_first], unseen[:, n_first:]
+                likeness = (1.0 + a @ a_seen.T / n_first).pow_(3)
+                alike.append((y * (likeness @ y_seen)).sum(1))
         found = torch.cat(alike)
         return bool(found.mean() > _SIGNIFICANT * _standard_error(found))
 

@@ -31,7 +31,7 @@ from ..training.inference import CodeMoments, code_moments, noise_variance
 from ..training.interrupts import Interrupts
 from ..training.log import closing_line
 from ..training.net import AutoencoderNet
-from .dimension import some_codes
+from .dimension import what_tells_dimensions
 from .onnx import OnnxMixin
 from .parameters import AutoencoderParameters
 from .persistence import PersistenceMixin, defined_classes
@@ -390,12 +390,12 @@ class BaseAutoencoder(
         else:
             active = self._active_axes(module, relevance)
         history = join_histories(self.history_, net.history)
+        dimensions = what_tells_dimensions(module, x, active, noise, self._seed)
         return {
             "_module": module,
             "_optimizer_states": net.optimizer_states(),
             "_code_mean": codes.mean,
             "_code_covariance": codes.covariance,
-            "_training_codes": some_codes(module, x, active, self._seed),
             "active_components_": active,
             "n_active_components_": len(active),
             "relevance_": (relevance * module.unit**2).astype(np.float32),
@@ -405,11 +405,16 @@ class BaseAutoencoder(
             "loss_curve_": history["train_loss"],
             "n_iter_": len(history["train_loss"]),
             "device_": str(x.device),
-            **self._evidence_state(module, x, active),
+            **dimensions,
+            **self._evidence_state(module, x, active, dimensions["_dimension_of_rows"]),
         }
 
     def _evidence_state(
-        self, module: AutoencoderModule, x: Tensor, active: NDArray
+        self,
+        module: AutoencoderModule,
+        x: Tensor,
+        active: NDArray,
+        dimension_of_rows: float | None,
     ) -> dict[str, Any]:
         """Return what is known of the worth of axes, where a fit weighed them."""
         names = ("axis_evidence_", "axis_evidence_std_", "_verdict")
@@ -423,7 +428,8 @@ class BaseAutoencoder(
         }
         if not module.likelihood.logits:  # whose evidence no PCA has
             generator = derived_generator(self._seed, Stream.FOLDS)
-            state["_verdict"] = judged(module, x, active.tolist(), generator).as_dict()
+            verdict = judged(module, x, active.tolist(), generator, dimension_of_rows)
+            state["_verdict"] = verdict.as_dict()
         return state
 
     def _relevance(

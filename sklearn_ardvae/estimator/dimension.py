@@ -1,8 +1,8 @@
-"""The intrinsic dimension of what a fitted estimator reconstructs."""
+"""The intrinsic dimension of the data that an estimator was fitted to."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,97 +12,21 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..log_ratios import calibrated_dimension, log_ratios, nearest
 from ..nn.module import AutoencoderModule
 from ..randomness import Stream, derived_generator
 from ..training.inference import in_batches
+from .dimensions_of_rows import (
+    FEWEST,
+    Dimensions,
+    dimensions_as_they_are,
+    dimensions_of,
+)
 from .fitted import FittedAutoencoderMixin
 
-__all__ = ["DimensionMixin", "Dimensions", "dimensions_of", "some_codes"]
+__all__ = ["DimensionMixin", "what_tells_dimensions"]
 
-# Codes that are kept: neighbours are found in time of the square of their number.
+# Rows whose codes are kept: neighbours are found in time of the square of their number.
 _KEPT = 2500
-# The last neighbour whose ratios of distances count where there is no noise; elsewhere
-# it is one twice as far each time.
-_NEIGHBORS, _FARTHEST = 5, 160
-# What squared distances have to exceed, as a multiple of the noise's own.
-_CLEAR = 4.0
-# Rows that share an estimate, and the most of all rows that these, or the neighbours,
-# may be.
-_SMOOTHED, _SHARE = 40, 0.1
-_FEWEST = 4
-
-
-class Dimensions(NamedTuple):
-    """What is found of some rows; it may exceed the number of axes.
-
-    Parameters
-    ----------
-    whole : float
-        The harmonic mean over all rows.
-    local : ndarray of shape (n_rows,)
-        Around each row.
-    """
-
-    whole: float
-    local: NDArray[np.float64]
-
-
-def dimensions_of(rows: NDArray, n_axes: int, noise: float) -> Dimensions:
-    """Estimate dimensions by neighbours that are beyond the reach of noise.
-
-    What reconstructions hold of the noise lies along the axes. Neighbours that are as
-    near have all of the axes' dimensions, and the estimate falls with their distance.
-    It rises again, or stays, where noise matters no more.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_features)
-        Reconstructions, all different, centred, at least 4.
-    n_axes : int
-        Active axes.
-    noise : float
-        Variance of a feature.
-    """
-    n = len(rows)
-    n_near = min(_SMOOTHED, max(_FEWEST, int(_SHARE * n)))
-    span = (1, min(_NEIGHBORS, n - 1))
-    distances, neighbors = nearest(rows, max(span[1], n_near - 1))
-    near = np.column_stack([np.arange(n), neighbors[:, : n_near - 1]])
-    reach = _CLEAR * 2.0 * n_axes * noise
-
-    def is_reached() -> NDArray[np.bool_]:
-        return (distances[near, span[0] - 1] ** 2).mean(axis=1) < reach
-
-    ratios = _mean_log_ratios(distances, span)
-    local = calibrated_dimension(ratios[near].mean(axis=1), n, *span)
-    chosen, spans, of_span = ratios, [span], np.zeros(n, dtype=np.intp)
-    noisy = is_reached()
-    while noisy.any() and 2 * span[1] <= min(_FARTHEST, _SHARE * n):
-        span = (span[1], 2 * span[1])
-        distances, _ = nearest(rows, span[1])
-        ratios = _mean_log_ratios(distances, span)
-        farther = calibrated_dimension(ratios[near].mean(axis=1), n, *span)
-        if np.mean(1.0 / farther[noisy]) <= np.mean(1.0 / local[noisy]):
-            break
-        local[noisy], chosen[noisy] = farther[noisy], ratios[noisy]
-        of_span[noisy] = len(spans)
-        spans.append(span)
-        noisy &= is_reached()
-    # All rows of a span at once: many are more precise than the mean of local ones.
-    inverse = np.zeros(n)
-    for i in np.unique(of_span):
-        rows_of_span = of_span == i
-        mean = chosen[rows_of_span].mean()
-        inverse[rows_of_span] = 1.0 / calibrated_dimension(mean, n, *spans[i])
-    mean = inverse.mean()
-    return Dimensions(1.0 / mean if mean > 0.0 else np.inf, local)
-
-
-def _mean_log_ratios(distances: NDArray, span: tuple[int, int]) -> NDArray[np.float64]:
-    first, last = span
-    return log_ratios(distances, first, last) / (last - first)
-
 
 # What was found of a module's training rows. Another fit makes another module.
 _known: WeakKeyDictionary[AutoencoderModule, Dimensions] = WeakKeyDictionary()
@@ -111,15 +35,21 @@ _known: WeakKeyDictionary[AutoencoderModule, Dimensions] = WeakKeyDictionary()
 class DimensionMixin(FittedAutoencoderMixin):
     """Says how many dimensions the data have, of those of a flat space that holds them.
 
-    `BaseAutoencoder` keeps the codes of some rows for it in ``_training_codes``.
+    `BaseAutoencoder` keeps for it what `what_tells_dimensions` returns.
     """
 
     _training_codes: NDArray[np.float32]
+    # None where reconstructions are asked; files of before have neither.
+    _dimension_of_rows: float | None
+    _local_dimensions: NDArray[np.float64] | None
 
     @property
     def intrinsic_dimension_(self) -> float:
         """The dimension of the training rows, without noise; see `local_dimension`."""
         check_is_fitted(self)
+        of_rows = self.__dict__.get("_dimension_of_rows")
+        if of_rows is not None:
+            return min(of_rows, float(self.n_features_in_))
         if not self.n_active_components_:
             return 0.0
         found = self._dimensions()
@@ -146,6 +76,13 @@ class DimensionMixin(FittedAutoencoderMixin):
         on to the 160th, as long as the rows of which that is true have fewer
         dimensions by it. A new row has what the nearest training row has.
 
+        Noise that is not there needs no taking out. If it were, rows at a distance r
+        would fill about :math:`D - r^2 / 2 s^2` of D features. Where the training rows
+        fill fewer at their nearest neighbours, and none less by the ratios from the
+        10th to the 20th neighbour than by the first five, and where no axis is active,
+        they are taken as they are: what the axes leave is no noise then, but what the
+        networks could not follow.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -154,10 +91,11 @@ class DimensionMixin(FittedAutoencoderMixin):
         Returns
         -------
         ndarray of shape (n_samples,)
-            Dimensions from 0, where no axis is active, to `n_active_components_`; NaN
-            if the training rows had fewer than 4 different reconstructions. A row has
-            the same in any company. They scatter by about a tenth; the harmonic mean
-            over the training rows is `intrinsic_dimension_`.
+            Dimensions up to `n_active_components_`, or to `n_features_in_` of rows as
+            they are, and the same for all where no axis is active; NaN if the training
+            rows had fewer than 4 different reconstructions. A row has the same in any
+            company. They scatter by about a tenth; the harmonic mean over the training
+            rows is `intrinsic_dimension_`.
 
         Raises
         ------
@@ -189,25 +127,30 @@ class DimensionMixin(FittedAutoencoderMixin):
         """
         x, n_axes = self._rows(X), self.n_active_components_
         if not n_axes:
-            return np.zeros(len(x))
-        found = self._dimensions()
-        if found is None:
-            return np.full(len(x), np.nan)
+            return np.full(len(x), self.intrinsic_dimension_)
+        of_rows = self.__dict__.get("_local_dimensions")
+        if of_rows is not None:
+            known = self._reconstructed(torch.from_numpy(self._training_codes))
+            local, most = of_rows, self.n_features_in_
+        else:
+            found = self._dimensions()
+            if found is None:
+                return np.full(len(x), np.nan)
+            known, local, most = self._training_rows(), found.local, n_axes
         rows = self._reconstructed(
             _active_codes(self._module, x, self.active_components_)
         )
-        known = self._training_rows()
         centre = known.mean(axis=0)  # of which distances have most digits
         search = NearestNeighbors(n_neighbors=1).fit(known - centre)
         of_rows = search.kneighbors(rows - centre, return_distance=False).ravel()
-        return np.minimum(found.local[of_rows], float(n_axes))
+        return np.minimum(local[of_rows], float(most))
 
     def _dimensions(self) -> Dimensions | None:
         """Return those of `_training_rows`; None of too few."""
         module = self._module
         if module not in _known:
             rows = self._training_rows()
-            if len(rows) < _FEWEST:
+            if len(rows) < FEWEST:
                 return None
             rows -= rows.mean(axis=0)
             _known[module] = dimensions_of(
@@ -234,24 +177,28 @@ class DimensionMixin(FittedAutoencoderMixin):
         return self._decode(codes, self.active_components_).cpu().double().numpy()
 
 
-def some_codes(
-    module: AutoencoderModule, x: Tensor, active: NDArray, seed: int
-) -> NDArray[np.float32]:
-    """Return the codes of some of the different rows x, on the active axes.
+def what_tells_dimensions(
+    module: AutoencoderModule, x: Tensor, active: NDArray, noise: float, seed: int
+) -> dict[str, Any]:
+    """Return what `DimensionMixin` keeps of a fit.
 
     Parameters
     ----------
     module : AutoencoderModule
     x : Tensor of shape (n_rows, n_features)
+        In the module's units.
     active : ndarray of int
         Axes.
+    noise : float
+        Variance of a feature, in the module's units.
     seed : int
-        Of the choice.
+        Of the choice of rows.
 
     Returns
     -------
-    ndarray of shape (n_kept, n_active)
-        Of at most 2500 rows.
+    dict
+        The codes of at most 2500 different rows on the active axes, and the dimensions
+        of these rows, if they are to be taken as they are.
     """
     if len(x) > _KEPT:
         generator = derived_generator(seed, Stream.KEPT_ROWS)
@@ -259,7 +206,21 @@ def some_codes(
         x = x[chosen.to(x.device)]
     # Equal rows in one batch may have codes of other last bits, and so a distance.
     distinct = torch.unique(x, dim=0)
-    return _active_codes(module, distinct, active).cpu().float().numpy()
+    codes = _active_codes(module, distinct, active).cpu().float().numpy()
+    found = None
+    # Outside the axes of a signal, noise is normal and known.
+    if module.signal is None and not module.likelihood.logits:
+        rows = distinct.cpu().double().numpy()
+        rows -= rows.mean(axis=0)
+        if len(active):
+            found = dimensions_as_they_are(rows, noise)
+        elif len(rows) > FEWEST:
+            found = dimensions_of(rows, 0, 0.0)
+    return {
+        "_training_codes": codes,
+        "_dimension_of_rows": None if found is None else float(found.whole),
+        "_local_dimensions": None if found is None else found.local,
+    }
 
 
 def _active_codes(module: AutoencoderModule, x: Tensor, active: NDArray) -> Tensor:

@@ -107,11 +107,12 @@ n_active_components_ : int
 active_components_ : ndarray of int of shape (n_active_components_,)
     Their indices, most relevant first.
 intrinsic_dimension_ : float
-    Dimension of the data themselves, from 0 to `n_active_components_`: that of a sphere
-    in three axes is 2. Estimated when it is asked for, from the distances between
-    reconstructions of up to 2500 training rows (see `local_dimension`); of data whose
-    parts have several dimensions, their harmonic mean. NaN if these rows have fewer
-    than 4 different reconstructions.
+    Dimension of the data themselves: that of a sphere in three axes is 2. Estimated
+    from the distances between reconstructions of up to 2500 training rows (see
+    `local_dimension`), and then at most `n_active_components_`; or between the rows
+    themselves, where no axis is active, or what the axes leave cannot be noise. Of data
+    whose parts have several dimensions, their harmonic mean. NaN if these rows have
+    fewer than 4 different reconstructions.
 relevance_ : ndarray of shape (n_components,)
     Variance that each axis adds to the reconstruction, to first order, in squared
     units of X: the mean squared norm of its column of the decoder's Jacobian times

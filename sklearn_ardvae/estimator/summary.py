@@ -185,6 +185,8 @@ class Summary:
         if not self.axes:
             return "each row is the mean, and noise"
         assert self.comparison is not None
+        if self.comparison.are_full:
+            return "PCA itself, of all directions: rows are alike in them, but no noise"
         more = "; further principal axes follow from these"
         more = more if self.comparison.are_curved else ""
         return f"PCA itself: networks explain the rows no better{more}"

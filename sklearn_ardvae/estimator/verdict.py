@@ -19,6 +19,8 @@ __all__ = ["CountWarning", "Verdict", "judged"]
 _EXCESS = 1e-3
 # Counts of two halves disagree if they differ by more than both.
 _AXES, _SHARE = 2, 0.2
+# Dimensions of the rows beyond the axes that are no scatter of the estimate.
+_MORE = 0.5
 # Share of the mean variance below which a feature is faint.
 _FAINT = 0.01
 # Fewer rows than these, or than so many for each axis, do not tell.
@@ -60,6 +62,10 @@ class Verdict:
     kept_worth : float or None
         What the least of the active axes is worth, over the price of an axis; None if
         nothing tells.
+    are_full : bool
+        Whether all directions count, as rows are alike in them but no normal noise.
+    dimension_of_rows : float or None
+        That of the rows as they are, if they cannot have as much noise as was found.
     """
 
     n_samples: int
@@ -77,6 +83,8 @@ class Verdict:
     curved_axes: int = 0
     are_curved: bool = False
     kept_worth: float | None = None
+    are_full: bool = False
+    dimension_of_rows: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers by name, as a file takes them."""
@@ -116,6 +124,16 @@ class Verdict:
                 f"follow them. {self.n_active} is an upper bound; more rows may lower "
                 "it."
             )
+        if (
+            self.dimension_of_rows is not None
+            and self.n_active
+            and self.dimension_of_rows > self.n_active + _MORE
+        ):
+            doubts.append(
+                f"The rows have {self.dimension_of_rows:.1f} dimensions by their "
+                f"nearest neighbours, more than there are axes: what {self.n_active} "
+                "leave is no noise, but what networks could not follow."
+            )
         if self.is_linear and self.n_faint:
             doubts.append(
                 f"{self.n_faint} features have less than a hundredth of the variance "
@@ -126,7 +144,11 @@ class Verdict:
 
 
 def judged(
-    module: EvidenceModule, x: Tensor, active: Sequence[int], generator: torch.Generator
+    module: EvidenceModule,
+    x: Tensor,
+    active: Sequence[int],
+    generator: torch.Generator,
+    dimension_of_rows: float | None = None,
 ) -> Verdict:
     """Compare a module with PCA, on rows that its steps have not seen.
 
@@ -140,6 +162,8 @@ def judged(
         Axes.
     generator : torch.Generator
         Cuts the rows in halves.
+    dimension_of_rows : float, optional
+        As for `Verdict`.
     """
     curves, worth, count = module.fit_rows.curves, module.worth, len(active)
     assert worth is not None  # a fit has just ended
@@ -159,7 +183,10 @@ def judged(
             int((half > module.price_of_an_axis).sum()) for half in worth.of_halves
         ]
     kept = _least_worth(module, count)
+    are_full = module.is_linear and count == x.shape[1] > 0
+    # Of all axes PCA has no curve: beside them there is no noise.
     pca_error = curves.errors[min(count, len(curves.errors) - 1)].item()
+    pca_error = worth.squared_error if are_full else pca_error
     faint = x.var(0, correction=0) < _FAINT * module.feature_variance
     return Verdict(
         n_samples=len(x),
@@ -169,7 +196,7 @@ def judged(
         evidence=worth.evidence + of_units,
         evidence_std=worth.evidence_error,
         pca_evidence=of_widths.max().item() + of_units,
-        pca_width=int(of_widths.argmax()),
+        pca_width=count if are_full else int(of_widths.argmax()),
         error=module.in_users_units(worth.squared_error),
         pca_error=module.in_users_units(pca_error),
         counts_of_halves=(halves[0], halves[-1]),
@@ -178,6 +205,8 @@ def judged(
         curved_axes=module.search.curved_axes if module.is_linear else 0,
         are_curved=module.is_linear and module.search.are_curved,
         kept_worth=None if kept is None else kept / module.price_of_an_axis,
+        are_full=are_full,
+        dimension_of_rows=dimension_of_rows,
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .elimination import AXIS_PRICE
+from .principal import WidthCurves
 
 if TYPE_CHECKING:
     from .evidence import EvidenceModule
@@ -36,6 +37,7 @@ _CURVED_PRICE = 0.1
 # Networks are compact that leave at most this share of the variance, with at most this
 # share of the axes that PCA needs to leave as little.
 _COMPACT_NOISE, _COMPACT_AXES = 0.25, 0.65
+_ROUNDING = 1e-6
 # Standard errors by which networks must be better than PCA.
 _SIGNIFICANT = 3.0
 
@@ -71,18 +73,21 @@ def is_compact(model: EvidenceModule) -> bool:
     """Whether networks explain, with a few axes, what many of PCA's have to.
 
     Without noise there is no end to the evidence of a subspace that holds all rows,
-    however curved the manifold in it. So the networks are compared with the PCA that
-    leaves as much noise as they do: they are compact if it needs half as many axes
-    more, and is worse by three standard errors.
+    however curved the manifold in it. So the networks are compared with PCA of a noise
+    no less than theirs: they are compact if it needs half as many axes more, either to
+    leave as little or for its best evidence, and that is worse by three standard
+    errors.
     """
-    evidence = model.profile_noise(model.unseen).cpu()
-    noise, curves = model.noise.item(), model.fit_rows.curves
-    width = curves.width_of_noise(noise)
-    gain = evidence - curves.densities[:, min(width, len(curves.noise) - 1)]
+    evidence, noise = model.profile_noise(model.unseen).cpu(), model.noise.item()
+    curves = WidthCurves.of(model.principal, model.unseen, least_noise=noise)
+    means = curves.densities.mean(0)
+    # Axes of less variance than the noise change nothing but the last bits.
+    best = int((means > means.max() - _ROUNDING).nonzero()[0])
+    width = max(best, curves.width_of_noise(noise))
     return (
         leaves_little(model, noise)
         and 0 < model.n_kept() <= _COMPACT_AXES * width
-        and is_significant(gain)
+        and is_significant(evidence - curves.densities[:, best])
     )
 
 

@@ -429,10 +429,11 @@ class Course(Remembering):
     def _compare_with_linear(self, model: EvidenceModule) -> None:
         """Put back probabilistic PCA, unless the networks are significantly better.
 
-        They have to reconstruct no worse than as many principal axes, too.
+        They have to reconstruct no worse than as many principal axes, too; and to have
+        an axis: without one they are PCA without one.
         """
-        restores = reconstructs_as_pca(model)
         gain, n_axes = self._gain_on_linear(model), model.n_kept()
+        restores = n_axes > 0 and reconstructs_as_pca(model)
         evidence = model.profile_noise(model.unseen).mean().item()
         is_better = (
             is_significant(gain, self._lead(model, n_axes, evidence))

@@ -308,7 +308,7 @@ class EvidenceModule(VariationalModule):
         super().begin(start)
         if self.search is None:
             return
-        most = min(self.n_components, len(start.seen) - 1, self.n_features - 1)
+        most = min(self.n_components, len(start.seen) - 1, self.n_features)
         self._fit = FitRows.of(start, most)
         if isinstance(self.search, Elimination):
             self.search.forget()

@@ -135,7 +135,8 @@ class WidthCurves:
     Parameters
     ----------
     densities : Tensor of shape (n_rows, n_widths)
-        Log density of each row in nats, at the noise variance that fits all best.
+        Log density of each row in nats, at the noise variance that fits all best, or
+        the least that there is said to be.
     noise : Tensor of shape (n_widths,)
         That variance.
     errors : Tensor of shape (n_widths,)
@@ -147,13 +148,18 @@ class WidthCurves:
     errors: Tensor
 
     @classmethod
-    def of(cls, principal: PrincipalBasis, unseen: Tensor) -> WidthCurves:
+    def of(
+        cls, principal: PrincipalBasis, unseen: Tensor, least_noise: float = 0.0
+    ) -> WidthCurves:
         """Measure by `unseen` rows, which `principal` does not know."""
-        along, outside = principal.squares(unseen)
         n_features = unseen.shape[1]
+        # Beside all axes there is no noise left.
+        principal = principal.first(n_features - 1)
+        along, outside = principal.squares(unseen)
         left = n_features - torch.arange(outside.shape[1], dtype=torch.float64)
         left = left.clamp_min(1.0)
-        noise = (outside.mean(0) / left).clamp_min(principal.smallest_noise)
+        least_noise = max(least_noise, principal.smallest_noise)
+        noise = (outside.mean(0) / left).clamp_min(least_noise)
         # (n_widths, n_axes): an axis beyond the width takes no part.
         variances = torch.maximum(principal.variances, noise[:, None])
         inside = torch.ones_like(variances).tril(-1)
@@ -187,7 +193,8 @@ class WidthCurves:
         def density(inside: Tensor) -> Tensor:
             left = others + along @ (1.0 - inside)
             n_left = unseen.shape[1] + n_outside - inside.sum()
-            noise = (left.mean() / n_left).clamp_min(principal.smallest_noise)
+            noise = left.mean() / n_left.clamp_min(1.0)
+            noise = noise.clamp_min(principal.smallest_noise)
             wide = torch.maximum(variances, noise)
             constant = (inside * wide.log()).sum() + n_left * noise.log()
             return -0.5 * (constant + along @ (inside / wide) + left / noise)

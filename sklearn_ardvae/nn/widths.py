@@ -98,7 +98,7 @@ class Folds:
     x : Tensor of shape (n_rows, n_features)
     most : int
         PCA may want no more axes than that, nor than a fold has rows or X features,
-        less one.
+        less one; or all, if rows fill all directions.
     generator : torch.Generator
         Deals the rows.
     index : Tensor of int, optional
@@ -155,7 +155,8 @@ class Folds:
         width = int(enough.nonzero()[0])
         gain = found[:, width] - found[:, 0]
         if not gain.mean() > _SIGNIFICANT * _standard_error(gain):
-            return 0, 0
+            width = n_features if self.fill_all_directions() else 0
+            return width, width
         means = means[: width + 1]
         price = AXIS_PRICE * n_features * torch.arange(width + 1)
         fewer = int((means - price).argmax())
@@ -166,10 +167,36 @@ class Folds:
     def _densities(self, fold: Fold) -> Tensor:
         return WidthCurves.of(fold.principal.first(self.most), fold.unseen).densities
 
-    def signal(self, least: int) -> tuple[int, float] | None:
-        r"""Return the fewest axes, at least so many, beside which there is noise alone.
+    def fill_all_directions(self) -> bool:
+        """Whether rows that are alike in all directions are no normal noise.
 
-        And the variance of that noise.
+        PCA cannot tell one from the other. Normal noise varies in length as `spreads`
+        says; a sphere, a cube or its surface, less. Heavy tails are taken for noise,
+        and so are rows of more directions than there may be axes.
+        """
+        if not self.folds or self.most < self.x.shape[1]:
+            return False
+        spread, error, _ = self.spreads()
+        return bool(spread[0] < 1.0 - _SIGNIFICANT * error[0])
+
+    def signal(self, least: int) -> tuple[int, float] | None:
+        """Return the fewest axes, at least so many, beside which there is noise alone.
+
+        And the variance of that noise. None, if no number of axes leaves what is within
+        three standard errors of normal noise by `spreads`.
+        """
+        if not self.folds:
+            return None
+        spread, error, noise = self.spreads()
+        is_noise = (spread - 1.0).abs() <= _SIGNIFICANT * error
+        widths = is_noise[least:].nonzero().flatten()
+        if not len(widths):
+            return None
+        width = least + int(widths[0])
+        return width, noise[width].item()
+
+    def spreads(self) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Return how much the squared lengths of rows vary outside 0, 1, ... axes.
 
         Of a row that has normal noise of one variance in m dimensions, the squared
         length s has
@@ -177,11 +204,13 @@ class Folds:
         .. math:: \frac{m}{2} \, \frac{\mathrm{Var}\, s}{(\mathrm E\, s)^2} = 1,
 
         which n rows show with a standard error of :math:`\sqrt{(2 + 12 / m) / n}`. More
-        is what heavy tails, parts and curved axes leave. None, if no number of axes
-        leaves what is within three standard errors of it.
+        is what heavy tails, parts and curved axes leave; less, what has bounds.
+
+        Returns
+        -------
+        spread, error, noise : Tensor of shape (n_widths,)
+            The left-hand side, that standard error, and the variance in a direction.
         """
-        if not self.folds:
-            return None
         n_axes = len(self.folds[0].principal.axes)
         outside = torch.cat(
             [
@@ -194,12 +223,7 @@ class Folds:
         mean = outside.mean(0).clamp_min(_TINY)
         spread = left / 2.0 * outside.var(0) / mean.square()
         error = ((2.0 + 12.0 / left) / len(outside)).sqrt()
-        is_noise = (spread - 1.0).abs() <= _SIGNIFICANT * error
-        widths = is_noise[least:].nonzero().flatten()
-        if not len(widths):
-            return None
-        width = least + int(widths[0])
-        return width, (mean[width] / left[width]).item()
+        return spread, error, mean / left
 
     def follow(self, n_first: int, n_axes: int) -> bool:
         r"""Whether coordinates along further axes follow from those along the first.

@@ -9,13 +9,17 @@ import pytest
 from estimator_table import CLASSES, IDS, fast
 from scipy.optimize import brentq
 from scipy.special import betaincinv, digamma
+from scipy.stats import chi2, multivariate_normal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ardvae import ARDVAE, VAE, Autoencoder
-from sklearn_ardvae.estimator.dimension import dimensions_of
+from sklearn_ardvae import ARDVAE, VAE, Autoencoder, CountWarning
+from sklearn_ardvae.estimator.dimensions_of_rows import (
+    dimensions_as_they_are,
+    dimensions_of,
+)
 
 every_estimator = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
 
@@ -139,6 +143,53 @@ class TestArrays:
             np.testing.assert_allclose(found.local, expected.local, rtol=1e-6)
 
 
+def roll(n, seed=0):
+    angle, height = np.random.default_rng(seed).uniform(size=(2, n))
+    angle = 1.5 * np.pi * (1.0 + 2.0 * angle)
+    return np.c_[angle * np.cos(angle), 21.0 * height, angle * np.sin(angle)]
+
+
+class TestNoiseThatIsNotThere:
+    @pytest.mark.parametrize("rows", [roll(1500), sphere(4, 1500)], ids=["roll", "5"])
+    def test_rows_are_taken_as_they_are(self, rows):
+        rows = centred(turned(rows, 8, 0.0))
+        found = dimensions_as_they_are(rows, rows.var())
+        expected = dimensions_of(rows, 0, 0.0)
+        assert found.whole == expected.whole
+        np.testing.assert_array_equal(found.local, expected.local)
+
+    @pytest.mark.parametrize("n_features", [1, 3, 10, 40])
+    def test_normal_rows_have_the_noise_that_they_have(self, n_features):
+        rows = np.random.default_rng(0).standard_normal((1500, n_features))
+        assert dimensions_as_they_are(centred(rows), 1.0) is None
+
+    @pytest.mark.parametrize("noise", [0.03, 0.1, 0.3, 1.0])
+    @pytest.mark.parametrize("n_features", [5, 20, 60])
+    def test_noise_is_believed(self, n_features, noise):
+        rows = centred(turned(3.0 * sphere(2, 1500), n_features, noise))
+        assert dimensions_as_they_are(rows, noise**2) is None
+
+    @pytest.mark.parametrize("excess", [3.0, 30.0])
+    def test_so_is_some_noise_where_it_is_less_than_said(self, excess):
+        # Fewer dimensions farther off: there is some.
+        rows = centred(turned(3.0 * sphere(2, 1500), 20, 0.1))
+        assert dimensions_as_they_are(rows, excess * 0.01) is None
+
+    def test_few_rows_do_not_tell(self):
+        rows = centred(roll(199))
+        assert dimensions_as_they_are(rows, 1e3) is None
+        assert dimensions_as_they_are(centred(roll(200)), 1e3) is not None
+
+    def test_how_many_dimensions_noise_fills(self):
+        # Of normal rows, the number within r grows by this power, from 0 to D: that of
+        # r**2 / 2 s**2, which is chi squared.
+        for n_features in (1, 4, 25):
+            r2 = np.geomspace(1e-3, 0.9, 7) * 2.0 * n_features
+            power = r2 * chi2.pdf(r2 / 2.0, n_features) / chi2.cdf(r2 / 2.0, n_features)
+            assert np.all(power > n_features - r2 / 2.0)
+            assert power[0] == pytest.approx(n_features, rel=2e-3)
+
+
 # --- estimators ---------------------------------------------------------------------
 
 
@@ -199,6 +250,43 @@ class TestKnownShapes:
             rtol=0.03,
         )
 
+    def test_a_sphere_without_noise_has_its_axes_too(self):
+        # PCA cannot tell it from noise; but noise has no bounds.
+        X = sphere(2, 900)
+        model = ARDVAE(max_iter=60, random_state=0).fit(X)
+        assert model.n_active_components_ == 3
+        assert model.intrinsic_dimension_ == pytest.approx(2.0, rel=0.1)
+        assert "of all directions: rows are alike in them" in str(model.summary())
+        codes = model.transform(X)
+        np.testing.assert_allclose(model.inverse_transform(codes), X, atol=1e-5)
+        # As likely as a normal density makes them.
+        normal = multivariate_normal(X.mean(0), np.cov(X.T, bias=True))
+        assert model.score(X) == pytest.approx(normal.logpdf(X).mean(), abs=0.01)
+
+    def test_what_axes_leave_may_be_no_noise(self):
+        # Of the roll's three axes of like variance, PCA of few rows tells one.
+        X = roll(1500)
+        X /= X.std(0) * [1.0, 1.1, 1.1]
+        with pytest.warns(CountWarning, match="by their nearest neighbours"):
+            model = ARDVAE(max_iter=60, random_state=0).fit(X)
+        assert model.n_active_components_ == 1
+        assert model.intrinsic_dimension_ == pytest.approx(2.0, rel=0.1)
+        local = model.local_dimension(X)
+        assert np.median(local) == pytest.approx(2.0, rel=0.1)
+
+    def test_without_axes_rows_are_taken_as_they_are(self, tmp_path):
+        X = np.random.default_rng(0).standard_normal((800, 5))
+        model = ARDVAE(max_iter=60, random_state=0).fit(X)
+        assert model.n_active_components_ == 0
+        # 800 rows: a deviation of 3 %.
+        assert model.intrinsic_dimension_ == pytest.approx(5.0, rel=0.1)
+        local = model.local_dimension(X[:7])
+        np.testing.assert_array_equal(local, np.full(7, model.intrinsic_dimension_))
+        assert "intrinsic" not in str(model.summary())
+        model.save(tmp_path / "model")
+        twin = ARDVAE.load(tmp_path / "model")
+        assert twin.intrinsic_dimension_ == model.intrinsic_dimension_
+
 
 class TestWhatIsKept:
     def test_equal_codes_count_once(self, on_a_sphere):
@@ -227,11 +315,12 @@ class TestWhatIsKept:
         model = fast(cls, n_components=4, max_iter=8, learning_rate=0.02)
         model.fit(low_rank)
         whole, local = model.intrinsic_dimension_, model.local_dimension(low_rank)
-        n_axes = model.n_active_components_
-        assert 0.0 <= whole <= n_axes
+        as_they_are = model._dimension_of_rows is not None
+        most = low_rank.shape[1] if as_they_are else model.n_active_components_
+        assert 0.0 <= whole <= most
         assert local.shape == (400,)
         assert local.dtype == np.float64
-        assert np.all((local >= 0.0) & (local <= n_axes))
+        assert np.all((local >= 0.0) & (local <= most))
         # A row has the same alone; its code may have another last bit.
         np.testing.assert_allclose(
             [model.local_dimension(low_rank[i : i + 1])[0] for i in range(5)],
@@ -290,11 +379,17 @@ class TestWhatIsKept:
 
     def test_a_model_of_before_says_that_it_has_no_codes(self, low_rank):
         model = fast(Autoencoder).fit(low_rank)
-        del model._training_codes
+        del model._training_codes, model._dimension_of_rows, model._local_dimensions
         assert not hasattr(model, "intrinsic_dimension_")
         with pytest.raises(AttributeError, match="fit it anew"):
             model.local_dimension(low_rank)
         assert "intrinsic" not in str(model.summary())
+
+    def test_a_model_of_before_asks_its_reconstructions(self, low_rank):
+        model = fast(Autoencoder).fit(low_rank)
+        del model._dimension_of_rows, model._local_dimensions
+        assert 0.0 < model.intrinsic_dimension_ <= model.n_active_components_
+        assert model.local_dimension(low_rank).max() <= model.n_active_components_
 
     @pytest.mark.parametrize(
         "codes",

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from scipy.stats import ttest_1samp
+from scipy.stats import multivariate_normal, ttest_1samp
 
-from sklearn_ardvae.nn import against_pca
 from sklearn_ardvae.nn.against_pca import (
     is_compact,
     is_significant,
@@ -17,7 +16,7 @@ from sklearn_ardvae.nn.against_pca import (
     price_of_axes,
     reconstructs_as_pca,
 )
-from sklearn_ardvae.nn.principal import WidthCurves
+from sklearn_ardvae.nn.principal import PrincipalBasis, WidthCurves
 
 N_FEATURES = 10
 
@@ -79,33 +78,75 @@ class TestLead:
         assert found == pytest.approx(lead, abs=1e-6)
 
 
+VARIANCES = np.array([30.0, 8.0, 6.0, 4.0, 2.0, 1.0, *[0.05] * 4])
+
+
+def beside_pca(*, noise=1.5, evidence=-20.0, n_axes=2):
+    """Networks beside PCA of rows with these variances, without any noise."""
+    rng = np.random.default_rng(0)
+    rows, unseen = (rng.standard_normal((n, N_FEATURES)) for n in (2000, 400))
+    scale = np.sqrt(VARIANCES)
+    principal = PrincipalBasis.of(torch.from_numpy(rows * scale), N_FEATURES)
+    return SimpleNamespace(
+        principal=principal,
+        unseen=torch.from_numpy(unseen * scale),
+        feature_variance=VARIANCES.mean(),
+        noise=torch.tensor(noise),
+        profile_noise=lambda x: torch.full((len(x),), evidence, dtype=torch.float64),
+        n_kept=lambda: n_axes,
+    )
+
+
+def best_of_pca(networks):
+    """Return the mean log density of PCA with no less noise, and its error."""
+    x, principal = networks.unseen.numpy(), networks.principal
+    curve = []
+    for width in range(N_FEATURES):
+        axes = principal.axes[:width].numpy()
+        left = x - principal.mean.numpy()
+        left = left - left @ axes.T @ axes
+        noise = max(networks.noise.item(), (left**2).sum(1).mean() / (10 - width))
+        of_axes = np.maximum(principal.variances[:width].numpy(), noise) - noise
+        covariance = noise * np.eye(10) + (axes.T * of_axes) @ axes
+        normal = multivariate_normal(principal.mean.numpy(), covariance)
+        curve.append(normal.logpdf(x))
+    best = max(curve, key=np.mean)
+    return best.mean(), best.std(ddof=1) / len(x) ** 0.5
+
+
 class TestIsCompact:
+    @pytest.mark.parametrize("noise", [0.1, 0.4, 0.9])
+    def test_they_have_to_be_better_than_pca_of_no_less_noise(self, noise):
+        networks = beside_pca(noise=noise)
+        mean, error = best_of_pca(networks)
+        for errors, expected in ((3.1, True), (2.9, False)):
+            networks = beside_pca(noise=noise, evidence=mean + errors * error)
+            assert is_compact(networks) == expected
+
     @pytest.mark.parametrize(
-        ("changed", "expected"),
+        ("noise", "n_axes", "expected"),
         [
-            # Four axes leave so little; five have the better evidence, 50.
-            ({}, True),
-            # Significant is 0.3 (two rows: a standard error of 0.1).
-            ({"evidence": 0.31}, True),
-            ({"evidence": 0.29}, False),
-            # Three of four axes are many, and so are two of three, which leave 0.3.
-            ({"n_axes": 3}, False),
-            ({"noise": 0.31}, False),
-            # No number of axes leaves so little: as if there were one more.
-            ({"noise": 0.005, "evidence": 51.0, "n_axes": 3}, True),
-            ({"noise": 0.005, "evidence": 50.0, "n_axes": 3}, False),
-            ({"n_axes": 0}, False),
+            # Four axes leave that little noise, and five have the best evidence.
+            (1.1, 3, True),
+            (1.1, 4, False),
+            (1.1, 0, False),
+            # Six have it, and leave it.
+            (0.06, 3, True),
+            (0.06, 4, False),
+            # A quarter of the mean variance of a feature, 5.12.
+            (1.25, 1, True),
+            (1.3, 1, False),
         ],
     )
-    def test_pca_of_the_same_noise_needs_more_axes_and_is_worse(
-        self, changed, expected
-    ):
-        assert is_compact(model(**changed)) == expected
+    def test_pca_needs_half_as_many_axes_more(self, noise, n_axes, expected):
+        networks = beside_pca(noise=noise, n_axes=n_axes, evidence=0.0)
+        assert is_compact(networks) == expected
 
-    def test_much_noise_is_no_manifold(self, monkeypatch):
-        networks = model(noise=0.31, n_axes=1)
-        assert not is_compact(networks)
-        monkeypatch.setattr(against_pca, "_COMPACT_NOISE", 0.5)
+    def test_the_evidence_of_a_subspace_without_noise_does_not_count(self):
+        exact = multivariate_normal(np.zeros(10), np.diag(VARIANCES))
+        networks = beside_pca(noise=0.9, evidence=-16.0)
+        densities = exact.logpdf(networks.unseen.numpy())
+        assert densities.mean() > -16.0 > best_of_pca(networks)[0]
         assert is_compact(networks)
 
 

@@ -168,6 +168,43 @@ class TestWidthCurves:
         expected = torch.tensor([found.noise(width) for width in range(6)])
         torch.testing.assert_close(noise, expected.double(), rtol=1e-6, atol=0)
 
+    @pytest.mark.parametrize("least", [1e-3, 0.5, 3.0])
+    def test_noise_can_be_held_up(self, least):
+        x, unseen = rows(60, 7), rows(13, 7, seed=1)
+        found = PrincipalBasis.of(x, 6)
+        free, held = (WidthCurves.of(found, unseen, floor) for floor in (0.0, least))
+        torch.testing.assert_close(held.noise, free.noise.clamp_min(least))
+        for width in range(7):
+            # PCA of more noise than it leaves, as scikit-learn has it.
+            pca = PCA(max(width, 1), svd_solver="full").fit(x)
+            pca.explained_variance_ = pca.explained_variance_ * 59 / 60
+            noise = held.noise[width].item()
+            pca.noise_variance_ = noise
+            pca.explained_variance_ = pca.explained_variance_.clip(
+                (1.0 + 1e-10) * noise
+            )
+            if not width:
+                pca.explained_variance_[:] = (1.0 + 1e-10) * noise
+            expected = pca.score_samples(unseen)
+            np.testing.assert_allclose(held.densities[:, width], expected, rtol=1e-8)
+
+    def test_all_axes_have_no_curve_and_leave_no_noise(self):
+        x, unseen = rows(60, 7), rows(13, 7, seed=1)
+        found = PrincipalBasis.of(x, 7)
+        assert WidthCurves.of(found, unseen).densities.shape == (13, 7)
+        losses = WidthCurves.losses(found, unseen, 7)
+        x, unseen, axes = x.numpy(), unseen.numpy(), found.axes.numpy()
+        mean, variances = x.mean(0), found.variances.numpy()
+        whole = multivariate_normal(mean, np.cov(x.T, bias=True)).logpdf(unseen)
+        for axis in range(7):
+            # Without it, noise is what unseen rows have along it.
+            noise = np.square((unseen - mean) @ axes[axis]).mean()
+            along = np.maximum(variances, noise)
+            along[axis] = noise
+            covariance = axes.T * along @ axes
+            without = multivariate_normal(mean, covariance).logpdf(unseen)
+            np.testing.assert_allclose(losses[:, axis], whole - without, atol=1e-6)
+
     def test_no_noise_is_less_than_the_floor(self):
         rng = np.random.default_rng(0)
         x = torch.from_numpy(rng.standard_normal((40, 2)) @ rng.standard_normal((2, 6)))

@@ -302,6 +302,58 @@ def drawn(seed, n, rank):
     return plane(np.random.default_rng(seed), n, 20, rank)
 
 
+def full(kind, n, n_features, seed=0):
+    """Rows that are alike in all directions, of length 1 or so."""
+    rng = np.random.default_rng(seed)
+    normal = rng.standard_normal((n, n_features))
+    face = rng.integers(n_features, size=n)[:, None] == np.arange(n_features)
+    rows = {
+        "sphere": normal / np.linalg.norm(normal, axis=1)[:, None],
+        "cube": rng.uniform(-1.0, 1.0, (n, n_features)),
+        "surface of a cube": np.where(face, np.sign(normal), np.tanh(normal)),
+        "normal": normal,
+        "heavy tails": rng.standard_t(5, (n, n_features)),
+        "parts": normal * rng.choice([0.5, 1.5], (n, 1)),
+    }[kind]
+    return torch.from_numpy(rows)
+
+
+class TestFillAllDirections:
+    @pytest.mark.parametrize("n_features", [2, 3, 11, 40])
+    @pytest.mark.parametrize("kind", ["sphere", "cube", "surface of a cube"])
+    def test_what_has_bounds_has_all_axes(self, kind, n_features):
+        x = full(kind, 2000, n_features)
+        assert Folds(x, n_features, generator()).widths().width == n_features
+        half = torch.arange(0, 2000, 2)
+        assert width_of_half(x, n_features, generator(), half, False) == n_features
+
+    @pytest.mark.parametrize("n_features", [1, 2, 3, 11, 40])
+    @pytest.mark.parametrize("kind", ["normal", "heavy tails", "parts"])
+    def test_noise_has_none(self, kind, n_features):
+        found = [
+            width_of(full(kind, 500, n_features, seed), n_features, generator(seed))
+            for seed in range(10)
+        ]
+        assert not any(found)
+
+    def test_it_is_no_matter_of_scale_and_place(self):
+        for x in (1e8 * full("sphere", 500, 3), 1e-8 * full("sphere", 500, 3) + 1.0):
+            assert width_of(x, 3, generator()) == 3
+
+    def test_there_have_to_be_as_many_axes(self):
+        assert width_of(full("sphere", 2000, 11), 10, generator()) == 0
+
+    def test_a_few_rows_do_not_tell(self):
+        # Three standard errors of 30 rows: 0.99, of 1.
+        assert width_of(full("cube", 30, 3), 3, generator()) == 0
+
+    def test_principal_axes_go_first(self):
+        # An axis, and bounded noise.
+        x = full("cube", 2000, 8)
+        x[:, 0] *= 5.0
+        assert width_of(x, 8, generator()) == 1
+
+
 class TestSignal:
     def test_squared_lengths_of_noise_have_that_spread(self):
         # What the rule rests on: m / 2 Var / mean**2 of chi squared is 1.

@@ -85,6 +85,11 @@ def check_attributes(cls: type, params: dict[str, Any], found: dict[str, Any]) -
         rules["_n_coordinates"] = lambda v: _is_count(v) and 0 < v < n_features
     if "_training_codes" in found:
         rules["_training_codes"] = lambda v: _are_codes(v, np.size(active))
+    if found.get("_dimension_of_rows") is not None:
+        codes: Any = found.get("_training_codes")
+        n_kept = np.shape(codes)[:1]
+        rules["_dimension_of_rows"] = lambda v: type(v) is float and v > 0.0
+        rules["_local_dimensions"] = lambda v: _is_array(v, np.float64, n_kept)
     if "feature_names_in_" in found:
         rules["feature_names_in_"] = lambda v: _is_names(v, n_features)
     for name, rule in rules.items():

@@ -21,7 +21,7 @@ __all__ = [
 
 _ROUNDING = 1e-9
 # Numbers in one block of neighbours' features.
-_BLOCK = 2**24
+_BLOCK = 2**17
 # Dimensions that are told apart; between these, and in logarithms, the expected ratio
 # is straight to 1e-4.
 _DIMENSIONS = np.geomspace(0.25, 1e4, 400)

@@ -357,6 +357,25 @@ def test_a_copy_does_the_same(fitted, low_rank, copied, tmp_path):
     twin.set_params(n_components=2).fit(low_rank)
 
 
+def test_only_a_fit_that_weighed_its_axes_says_how_sure_it_is(fitted):
+    if "_verdict" not in vars(fitted):
+        with pytest.raises(AttributeError, match="has not weighed its axes"):
+            fitted.dimension_interval()
+        assert not hasattr(fitted, "count_probabilities_")
+        assert not hasattr(fitted, "count_stability_")
+        return
+    odds, count = fitted.count_probabilities_, fitted.n_active_components_
+    assert odds.sum() == pytest.approx(1.0)
+    assert fitted.count_stability_ == odds[count]
+    for confidence in (0.5, 0.9, 0.99):
+        low, high = fitted.dimension_interval(confidence)
+        assert 0 <= low <= high < len(odds)
+        # No interval of as many numbers is more probable.
+        width = high - low + 1
+        sums = np.convolve(odds, np.ones(width), mode="valid")
+        assert sums[low] == pytest.approx(sums.max())
+
+
 def test_a_pickle_is_small_and_holds_no_data(fitted, low_rank):
     module = fitted._module
     n_moments = sum(

@@ -172,7 +172,8 @@ class CertaintyMixin(DimensionMixin):
         space, as all manifolds of the calibration. On closed surfaces and in data of
         several parts it is rightly smaller, and intervals reach too far down; of
         clusters, as images of digits, they may lie below the count altogether. Such
-        data, and tables that lie on no manifold, are judged as if they were graphs.
+        data, and tables that lie on no manifold, are judged as if they were graphs. An
+        intrinsic dimension above the count is no clue; a `CountWarning` tells of it.
 
         Examples
         --------

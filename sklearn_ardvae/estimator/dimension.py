@@ -41,7 +41,7 @@ class DimensionMixin(FittedAutoencoderMixin):
     _training_codes: NDArray[np.float32]
     # None where reconstructions are asked; files of before have neither.
     _dimension_of_rows: float | None
-    _local_dimensions: NDArray[np.float64] | None
+    _local_dimensions: NDArray[np.float32] | None
 
     @property
     def intrinsic_dimension_(self) -> float:
@@ -131,7 +131,7 @@ class DimensionMixin(FittedAutoencoderMixin):
         of_rows = self.__dict__.get("_local_dimensions")
         if of_rows is not None:
             known = self._reconstructed(torch.from_numpy(self._training_codes))
-            local, most = of_rows, self.n_features_in_
+            local, most = of_rows.astype(np.float64), self.n_features_in_
         else:
             found = self._dimensions()
             if found is None:
@@ -219,7 +219,7 @@ def what_tells_dimensions(
     return {
         "_training_codes": codes,
         "_dimension_of_rows": None if found is None else float(found.whole),
-        "_local_dimensions": None if found is None else found.local,
+        "_local_dimensions": None if found is None else found.local.astype(np.float32),
     }
 
 

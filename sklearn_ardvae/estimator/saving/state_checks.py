@@ -89,7 +89,7 @@ def check_attributes(cls: type, params: dict[str, Any], found: dict[str, Any]) -
         codes: Any = found.get("_training_codes")
         n_kept = np.shape(codes)[:1]
         rules["_dimension_of_rows"] = lambda v: type(v) is float and v > 0.0
-        rules["_local_dimensions"] = lambda v: _is_array(v, np.float64, n_kept)
+        rules["_local_dimensions"] = lambda v: _is_array(v, np.float32, n_kept)
     if "feature_names_in_" in found:
         rules["feature_names_in_"] = lambda v: _is_names(v, n_features)
     for name, rule in rules.items():

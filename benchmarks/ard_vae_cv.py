@@ -147,13 +147,13 @@ def summary(results: list[dict]) -> Iterator[str]:
         yield "| " + " | ".join([*start, *evidence, *seconds]) + " |"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="a part of the problems' names")
     parser.add_argument("--betas", type=int, default=6)
     parser.add_argument("--cv", type=int, default=3)
     parser.add_argument("--output", type=Path, default=OUTPUT)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     lines = args.output.read_text().splitlines() if args.output.exists() else []
     done = {r["name"]: r for r in map(json.loads, lines)}

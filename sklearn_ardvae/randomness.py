@@ -97,6 +97,15 @@ class SeededDraws(TorchDispatchMode):
             kwargs = {**kwargs, "generator": generator}
         return drawing(*args, **kwargs)
 
+    def get_state(self) -> list[tuple[str, Tensor]]:
+        """Return the state of the generator on each device."""
+        return [(str(d), g.get_state()) for d, g in self.generators.items()]
+
+    def set_state(self, state: list[tuple[str, Tensor]]) -> None:
+        """Go on from what `get_state` returned."""
+        for device, numbers in state:
+            self._generator_on(torch.device(device)).set_state(numbers)
+
     def _generator_on(self, device: torch.device) -> torch.Generator:
         if device not in self.generators:
             generator = torch.Generator(device).manual_seed(self.seed)

@@ -31,6 +31,7 @@ from ..training.inference import CodeMoments, code_moments, noise_variance
 from ..training.interrupts import Interrupts
 from ..training.log import closing_line
 from ..training.net import AutoencoderNet
+from .checkpoints import CheckpointFolder, identity_of
 from .dimension import what_tells_dimensions
 from .onnx import OnnxMixin
 from .parameters import AutoencoderParameters
@@ -235,6 +236,9 @@ class BaseAutoencoder(
             self._seed = draw_seed(self.random_state)
             self.history_, self.n_iter_ = {}, 0
         streaming = bool(settings.get("streaming"))
+        checkpoints = None if streaming else self._checkpoints(x, resume)
+        if checkpoints is not None:
+            self._seed = checkpoints.seed_or(self._seed)
         x, units, signal = self._standardised(x, resume, streaming)
         x = x.to(device)
         if not resume:
@@ -259,6 +263,7 @@ class BaseAutoencoder(
         net = self._make_net(module, x, callbacks, settings).initialize()
         if resume and self._optimizer_states is not None:
             net.resume_optimizers(self._optimizer_states)
+        net.checkpoints_ = checkpoints
         # The stages of a fit. What comes after training uses the weights it ended with.
         with Interrupts() as interrupts:
             with batch_size_named(self.batch_size):
@@ -273,6 +278,15 @@ class BaseAutoencoder(
             raise KeyboardInterrupt
         self._warn_of_collapse()
         return net
+
+    def _checkpoints(self, x: Tensor, resume: bool) -> CheckpointFolder | None:
+        """Return where `fit` keeps what it has come to, if it does."""
+        if self.checkpoint is None:
+            return None
+        begun = {"seed": self._seed, "n_iter_": self.n_iter_} if resume else {}
+        params = self.get_params(deep=False)
+        identity = identity_of(type(self).__name__, params, x, **begun)
+        return CheckpointFolder(self.checkpoint, identity)
 
     def _precision_of_fit(self, X: Any) -> type[np.floating]:
         """Return what X is checked in: float64 before it is standardised, if it is."""

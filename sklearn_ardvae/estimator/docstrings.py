@@ -99,6 +99,11 @@ skorch_params : dict, default=None
     ``{"optimizer__weight_decay": 1e-4}`` or ``{"compile": True}``.
 callbacks : list, default=None
     Skorch callbacks. For scikit-learn's own see `set_callbacks`.
+checkpoint : path-like, default=None
+    A folder of its own in which `fit` keeps what it has come to after an epoch, at most
+    a twentieth of the time. The same `fit` once more, in another process if this one
+    was killed, goes on from there and ends with the same model, bit by bit on the same
+    machine. Other data or parameters are an error. Needs ``safetensors``.
 """
 
 _ATTRIBUTES = """

@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import KW_ONLY
 from numbers import Integral, Real
+from os import PathLike
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -224,3 +225,4 @@ class AutoencoderParameters(TrainingParameters):
     on_interrupt: Literal["keep", "raise"] = "keep"
     skorch_params: dict[str, Any] | None = None
     callbacks: list | None = None
+    checkpoint: str | PathLike | None = None

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from .._files import read_file, whole_file
 from .._warnings import warn
@@ -35,6 +33,7 @@ from .saving.state_checks import (
     check_module,
     check_optimizer_states,
 )
+from .saving.tensors import as_arrays, as_tensors
 
 __all__ = ["PersistenceMixin", "defined_classes"]
 
@@ -93,8 +92,8 @@ class PersistenceMixin:
             params=params,
             built_from=self._built_from,
             attributes={n: v for n, v in vars(self).items() if n not in elsewhere},
-            weights=_as_arrays(self._module.state_dict()),
-            optimizer_states=_as_arrays(self._optimizer_states),
+            weights=as_arrays(self._module.state_dict()),
+            optimizer_states=as_arrays(self._optimizer_states),
             version=_own_version(),
         )
         with _told_of(f"{type(self).__name__} cannot be saved: it"):
@@ -172,8 +171,8 @@ class PersistenceMixin:
         state = super().__getstate__().copy()
         module = state.pop("_module", None)
         if module is not None:
-            state["_weights"] = _as_arrays(module.state_dict())
-            state["_optimizer_states"] = _as_arrays(self._optimizer_states)
+            state["_weights"] = as_arrays(module.state_dict())
+            state["_optimizer_states"] = as_arrays(self._optimizer_states)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -185,7 +184,7 @@ class PersistenceMixin:
             return
         twin = _unfitted_twin(type(self), self._built_from, vars(self))
         self._adopt(twin._build_module(), weights)
-        self._optimizer_states = _as_tensors(optimizer_states)
+        self._optimizer_states = as_tensors(optimizer_states)
         try:
             self._move_to(self.device_)
         except ValueError:  # This machine has no such device.
@@ -193,7 +192,7 @@ class PersistenceMixin:
 
     def _adopt(self, module: AutoencoderModule, weights: dict[str, NDArray]) -> None:
         """Take on a module that was built anew, with its state."""
-        module.load_state_dict(_as_tensors(weights))
+        module.load_state_dict(as_tensors(weights))
         self._module = module.eval()
 
 
@@ -251,7 +250,7 @@ def _revived(
         is_adam = chosen.isdisjoint({"optimizer", "optimizer__param_groups"})
         check_optimizer_states(model.optimizer_states, module.phases(), is_adam=is_adam)
     try:
-        estimator._optimizer_states = _as_tensors(model.optimizer_states)
+        estimator._optimizer_states = as_tensors(model.optimizer_states)
     except TypeError as error:
         raise ValueError(f"has a state of an optimiser with {error}") from error
     return estimator
@@ -341,23 +340,3 @@ def _told_of(subject: str) -> Iterator[None]:
 
 def _as_path(path: str | PathLike) -> Path:
     return Path(os.fsdecode(path))
-
-
-def _as_arrays(state: Any) -> Any:
-    """Return a state with arrays for tensors, on the host."""
-    return _replaced(state, Tensor, lambda tensor: tensor.detach().cpu().numpy())
-
-
-def _as_tensors(state: Any) -> Any:
-    """Return a state with tensors for arrays: copies, aligned as torch does it."""
-    return _replaced(state, np.ndarray, torch.tensor)
-
-
-def _replaced(state: Any, kind: type, make: Callable[[Any], Any]) -> Any:
-    if isinstance(state, kind):
-        return make(state)
-    if isinstance(state, dict):
-        return {key: _replaced(value, kind, make) for key, value in state.items()}
-    if type(state) in (list, tuple):
-        return type(state)(_replaced(value, kind, make) for value in state)
-    return state

@@ -5,10 +5,13 @@ The counts along the path say, too, at which scales of the noise they stay the s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass, field
 from numbers import Integral
+from os import PathLike
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,6 +23,7 @@ from torch import Tensor
 
 from .._sklearn_compat import Interval, with_callbacks
 from .._warnings import warn
+from ..estimator.checkpoints import CheckpointFolder, identity_of
 from ..estimator.validation import validate_rows
 from ..methods.ard_vae import ARDVAE
 from ..randomness import draw_seed
@@ -262,7 +266,8 @@ class ARDVAECV(ARDVAE):
         resume = self.__sklearn_is_fitted__()
         rows = self._checked(X, resume)
         if not resume:
-            self._choose(self._planned(rows, y), None)
+            search = self._planned(rows, y, streaming=True)
+            self._choose(search, None)
         model = self._chosen_model(resume)
         try:
             model.partial_fit(X)
@@ -285,12 +290,18 @@ class ARDVAECV(ARDVAE):
         }
         return cls(**{**shared, **changes})
 
-    def _planned(self, rows: NDArray | Tensor, y: Any) -> _Search:
+    def _planned(
+        self, rows: NDArray | Tensor, y: Any, *, streaming: bool = False
+    ) -> _Search:
         """Return the fits that are to be made."""
         self.__dict__.pop("_module", None)  # of an earlier fit
         # One seed for all fits: candidates do not differ by their draws.
         state = self.random_state
         seed = int(state) if isinstance(state, int | np.integer) else draw_seed(state)
+        if self.checkpoint is not None and not streaming:
+            params = self.get_params(deep=False)
+            identity = identity_of(type(self).__name__, params, rows)
+            seed = CheckpointFolder(self.checkpoint, identity).seed_or(seed)
         if self.cv is None or isinstance(self.cv, Integral):
             cv = KFold(self.cv or _FOLDS, shuffle=True, random_state=seed)
         else:
@@ -311,7 +322,9 @@ class ARDVAECV(ARDVAE):
             betas = self._grid(rows, int(self.betas))
         else:
             betas = checked_betas(self.betas)
-        return _Search(rows, betas, checked_sizes(self.n_components), folds, seed)
+        sizes = checked_sizes(self.n_components)
+        folder = None if streaming else self.checkpoint
+        return _Search(rows, betas, sizes, folds, seed, folder)
 
     def _grid(self, rows: NDArray | Tensor, n_betas: int) -> Floats:
         if self.likelihood == "bernoulli":
@@ -359,6 +372,7 @@ class ARDVAECV(ARDVAE):
                     beta=float(search.betas[b]),
                     n_components=search.sizes[s],
                     random_state=search.seed,
+                    checkpoint=search.folder_of(b, s, f),
                     callbacks=deepcopy(self.callbacks),
                     warm_start=False,
                     on_interrupt="raise",
@@ -403,11 +417,12 @@ class ARDVAECV(ARDVAE):
 
     def _chosen_model(self, resume: bool) -> ARDVAE:
         """Return the model that was chosen: as it is now, or not fitted."""
+        folder = _inside(self.checkpoint, "model")
         if not resume:
-            return self._model(**self._chosen)
+            return self._model(**self._chosen, checkpoint=folder)
         # Another latent size, set since, is an error that the fit explains.
         now = {} if np.ndim(self.n_components) else {"n_components": self.n_components}
-        model = self._model(**{**self._chosen, **now})
+        model = self._model(**{**self._chosen, **now}, checkpoint=folder)
         model.__dict__.update(_fitted_state(self))
         return model
 
@@ -419,6 +434,10 @@ class _Candidate(ARDVAE):
     """A fit of the path, which leaves it to the whole to warn."""
 
     _warns = False
+
+
+def _inside(folder: str | PathLike | None, name: str) -> Path | None:
+    return None if folder is None else Path(os.fsdecode(folder), name)
 
 
 class _FoldResult(NamedTuple):
@@ -439,6 +458,11 @@ class _Search:
     sizes: list[int]
     folds: list[tuple[NDArray, NDArray]]
     seed: int
+    checkpoint: str | PathLike | None
+
+    def folder_of(self, beta: int, size: int, fold: int) -> Path | None:
+        """Return where a fit of the path keeps what it has come to."""
+        return _inside(self.checkpoint, f"beta-{beta}-size-{size}-fold-{fold}")
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -27,7 +27,7 @@ _doubles = WeakKeyDictionary()
 @contextmanager
 def environment(
     module: AutoencoderModule, n_rows: int, seed: int = 0
-) -> Iterator[None]:
+) -> Iterator[SeededDraws | None]:
     """Run networks inside the block as their size and origin ask for.
 
     On one thread where they are small; a user's networks with random numbers that
@@ -40,13 +40,19 @@ def environment(
         Rows that go through the networks at once.
     seed : int
         Of the numbers that a user's networks draw.
+
+    Yields
+    ------
+    SeededDraws or None
+        Where these numbers come from.
     """
+    draws = SeededDraws(seed) if module.has_foreign_networks else None
     with ExitStack() as stack:
         if next(module.parameters()).device.type == "cpu":
             stack.enter_context(threads_for(n_rows * module.flops_per_row))
-        if module.has_foreign_networks:
-            stack.enter_context(SeededDraws(seed))
-        yield
+        if draws is not None:
+            stack.enter_context(draws)
+        yield draws
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from skorch import NeuralNet
@@ -27,7 +27,7 @@ from .interrupts import Interrupts
 from .log import EpochLog
 from .optimizers import fused_runs_on, take_moments
 
-__all__ = ["AutoencoderNet", "TrainedPhase"]
+__all__ = ["AutoencoderNet", "Checkpoints", "TrainedPhase"]
 
 # Training rows that the module and the books look at between two epochs.
 _PROBE_ROWS = 256
@@ -53,14 +53,27 @@ _VALIDATION_BATCH = 1024
 # What has no meaning outside the fit that is going on, or cannot be pickled.
 _OF_ONE_FIT = frozenset(
     {
+        "checkpoints_",
         "data_",
+        "draws_",
         "error_rows_",
         "fresh_batches_",
         "interrupts_",
         "probe_",
         "train_index_",
+        "train_rows_",
     }
 )
+
+
+class Checkpoints(Protocol):
+    """Where a net keeps what it has come to."""
+
+    def put_back(self, net: AutoencoderNet) -> None:
+        """Let the net go on from what was kept before."""
+
+    def keep(self, net: AutoencoderNet) -> None:
+        """Keep what the net has come to after an epoch."""
 
 
 class _StopTraining(Exception):
@@ -160,6 +173,7 @@ class AutoencoderNet(NeuralNet):
         # (but not those of the batches that phases draw for themselves).
         self.shuffler_ = derived_generator(self.seed, Stream.SHUFFLE, started)
         self.active_count_ = ActiveCount(self.active_threshold)
+        self.checkpoints_: Checkpoints | None = None
         return super().initialize()
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
@@ -230,7 +244,10 @@ class AutoencoderNet(NeuralNet):
         self.error_rows_ = valid if n_valid else Rows(X, order[:_ERROR_ROWS])
         if not self.streaming:
             self._begin()
-        return Rows(X, self.train_index_), valid if n_valid else None
+        self.train_rows_ = Rows(X, self.train_index_)
+        if self.checkpoints_ is not None:
+            self.checkpoints_.put_back(self)
+        return self.train_rows_, valid if n_valid else None
 
     @property
     def _is_judged(self) -> bool:
@@ -293,7 +310,8 @@ class AutoencoderNet(NeuralNet):
         size = len(x) if self.batch_size == -1 else self.batch_size
         seed = derived_seed(self.seed, Stream.NETWORKS, self.epochs_before)
         # A step goes there and back, and back again for the gradients.
-        with environment(self.module_, _PASSES * min(size, len(x)), seed):
+        n_passes = _PASSES * min(size, len(x))
+        with environment(self.module_, n_passes, seed) as self.draws_:
             self.partial_fit(x)
         self.interrupted_ |= interrupts.seen
         # It refers back to the net, which would wait for the cyclic collector.
@@ -340,6 +358,8 @@ class AutoencoderNet(NeuralNet):
                 except KeyboardInterrupt:
                     # So do skorch's callbacks end training; a second Ctrl-C as well.
                     self.request_stop()
+            if method_name == "on_epoch_end" and self.checkpoints_ is not None:
+                self.checkpoints_.keep(self)
         if self.interrupts_.seen and method_name not in _OUTSIDE_THE_LOOP:
             raise KeyboardInterrupt
 
@@ -347,10 +367,16 @@ class AutoencoderNet(NeuralNet):
         """End training before the next epoch; every callback still sees this one."""
         self.stop_requested_ = True
 
+    @property
+    def is_last_epoch_(self) -> bool:
+        """Whether training ends after this epoch."""
+        return self.stop_requested_ or len(self.history) >= self.max_epochs
+
     def on_epoch_begin(
         self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any
     ) -> None:
-        if self.stop_requested_ or self.interrupts_.seen:
+        # Another process may have run some of the epochs, or all.
+        if self.is_last_epoch_ or self.interrupts_.seen:
             raise _StopTraining
         super().on_epoch_begin(net, dataset_train, **kwargs)
         # skorch's callbacks look for a row of batches; one per epoch is enough, and

@@ -111,7 +111,7 @@ class CheckpointFolder:
             return
         arrays: Arrays = {}
         progress = encoded(as_arrays(progress_of(net)), "progress", arrays)
-        self._write(len(net.history), net.seed, progress, arrays)
+        self._write(net.epochs_run_, net.seed, progress, arrays)
         end = time.monotonic()
         self._due = end + (end - start) / _SHARE
 

@@ -322,6 +322,7 @@ class AutoencoderNet(NeuralNet):
         self, X: Tensor, y: Any = None, epochs: int | None = None, **kwargs: Any
     ) -> AutoencoderNet:
         self.stop_requested_ = self.interrupted_ = False
+        self.epochs_run_ = 0
         self.lowest_: dict[str, float] = {}
         self.n_epochs_ = self.epochs_before + self.max_epochs
         try:
@@ -370,7 +371,7 @@ class AutoencoderNet(NeuralNet):
     @property
     def is_last_epoch_(self) -> bool:
         """Whether training ends after this epoch."""
-        return self.stop_requested_ or len(self.history) >= self.max_epochs
+        return self.stop_requested_ or self.epochs_run_ >= self.max_epochs
 
     def on_epoch_begin(
         self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any
@@ -502,6 +503,7 @@ class AutoencoderNet(NeuralNet):
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Read the sums of the epoch back, in one transfer, and record their means."""
+        self.epochs_run_ += 1
         self._set_mode(training=False)
         columns: dict[str, Tensor] = {}
         for i, trained in enumerate(self.phases_):

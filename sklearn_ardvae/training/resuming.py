@@ -40,6 +40,7 @@ def progress_of(net: AutoencoderNet) -> dict[str, Any]:
         "lowest": net.lowest_,
         "held_out_drawn": net.held_out_drawn_,
         "rows": net.train_rows_.index,
+        "epochs_run": net.epochs_run_,
         "is_over": net.stop_requested_,
         "history": _columns(net.history),
     }
@@ -70,6 +71,7 @@ def put_back(net: AutoencoderNet, progress: dict[str, Any]) -> None:
     net.lowest_ = progress["lowest"]
     net.held_out_drawn_ = progress["held_out_drawn"]
     net.train_rows_.index = progress["rows"].to(device)
+    net.epochs_run_ = progress["epochs_run"]
     net.stop_requested_ = progress["is_over"]
     net.history = _history(progress["history"])
 

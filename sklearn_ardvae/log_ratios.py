@@ -28,7 +28,11 @@ _DIMENSIONS = np.geomspace(0.25, 1e4, 400)
 
 
 def nearest(
-    rows: NDArray, n_neighbors: int, n_jobs: int | None = None
+    rows: NDArray,
+    n_neighbors: int,
+    n_jobs: int | None = None,
+    *,
+    with_all_digits: bool = True,
 ) -> tuple[NDArray, NDArray]:
     """Return distances and indices of the nearest other rows, (n_rows, k).
 
@@ -40,10 +44,14 @@ def nearest(
         k.
     n_jobs : int or None
         For the search.
+    with_all_digits : bool
+        Whether distances are needed that are far below the size of the rows. In many
+        features they are found from products, which lose digits.
     """
     search = NearestNeighbors(n_neighbors=n_neighbors, n_jobs=n_jobs).fit(rows)
+    if not with_all_digits:
+        return search.kneighbors()
     neighbors = search.kneighbors(return_distance=False)
-    # Distances of rows of many features are found from products, which lose digits.
     distances = np.concatenate(
         [
             np.linalg.norm(rows[neighbors[part]] - rows[part, None], axis=2)

@@ -73,8 +73,9 @@ class DimensionMixin(FittedAutoencoderMixin):
         ``method="calibrated"``). Where the mean of their :math:`r_1^2` is less than 4
         times the noise along the axes, :math:`2 n s^2` of n active ones, these are the
         ratios from the 5th to the 10th neighbour, or from the 10th to the 20th, and so
-        on to the 160th, as long as the rows of which that is true have fewer
-        dimensions by it. A new row has what the nearest training row has.
+        on to the 640th or three tenths of the rows, as long as the rows of which that
+        is true have fewer dimensions by it. A new row has what the nearest training
+        row has.
 
         Noise that is not there needs no taking out. If it were, rows at a distance r
         would fill about :math:`D - r^2 / 2 s^2` of D features. Where the training rows

@@ -13,12 +13,11 @@ from ..log_ratios import calibrated_dimension, log_ratios, nearest
 __all__ = ["FEWEST", "Dimensions", "dimensions_as_they_are", "dimensions_of"]
 
 # The last neighbour whose ratios of distances count where there is no noise; elsewhere
-# it is one twice as far each time.
-_NEIGHBORS, _FARTHEST = 5, 160
+# it is one twice as far each time, up to so many and that share of the rows.
+_NEIGHBORS, _FARTHEST, _FARTHEST_SHARE = 5, 640, 0.3
 # What squared distances have to exceed, as a multiple of the noise's own.
 _CLEAR = 4.0
-# Rows that share an estimate, and the most of all rows that these, or the neighbours,
-# may be.
+# Rows that share an estimate, and the most of all rows that these may be.
 _SMOOTHED, _SHARE = 40, 0.1
 #: Rows that tell anything.
 FEWEST = 4
@@ -73,9 +72,10 @@ def dimensions_of(rows: NDArray, n_axes: int, noise: float) -> Dimensions:
     local = calibrated_dimension(ratios[near].mean(axis=1), n, *span)
     chosen, spans, of_span = ratios, [span], np.zeros(n, dtype=np.intp)
     noisy = is_reached()
-    while noisy.any() and 2 * span[1] <= min(_FARTHEST, _SHARE * n):
+    while noisy.any() and 2 * span[1] <= min(_FARTHEST, _FARTHEST_SHARE * n):
         span = (span[1], 2 * span[1])
-        distances, _ = nearest(rows, span[1])
+        # Beyond neighbours in reach of the noise: far, by the size of the rows.
+        distances, _ = nearest(rows, span[1], with_all_digits=False)
         ratios = _mean_log_ratios(distances, span)
         farther = calibrated_dimension(ratios[near].mean(axis=1), n, *span)
         if np.mean(1.0 / farther[noisy]) <= np.mean(1.0 / local[noisy]):

@@ -128,6 +128,7 @@ def test_the_readmes_examples_name_things_that_exist():
 def test_the_recipes_do_what_they_say(tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn.callback")
     pytest.importorskip("onnxscript")
+    pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
     page = ROOT / "docs/recipes.md"
     text, made = page.read_text(), {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -15,25 +14,22 @@ from torch import Tensor
 
 from .._sklearn_compat import CallbackSupportMixin, with_callbacks
 from .._warnings import warn
-from ..nn.evidence import EvidenceModule
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
 from ..nn.signal import Signal
 from ..nn.units import Units, units_of
-from ..randomness import SeededDraws, Stream, derived_generator, draw_seed
-from ..relevance import jacobian_weights, rank_axes, select_active
+from ..randomness import SeededDraws, draw_seed
 from ..training.batches import batch_rows
-from ..training.callbacks import ConvergenceMonitor, SklearnBridge, join_histories
+from ..training.callbacks import ConvergenceMonitor, SklearnBridge
 from ..training.devices import resolve_device
-from ..training.environment import count_flops, environment
-from ..training.inference import CodeMoments, code_moments, noise_variance
+from ..training.environment import count_flops
 from ..training.interrupts import Interrupts
 from ..training.log import closing_line
 from ..training.net import AutoencoderNet
 from .checkpoints import CheckpointFolder, identity_of
-from .dimension import what_tells_dimensions
 from .onnx import OnnxMixin
+from .outcome import OutcomeMixin
 from .parameters import AutoencoderParameters
 from .persistence import PersistenceMixin, defined_classes
 from .summary import SummaryMixin
@@ -44,7 +40,7 @@ from .validation import (
     validate_rows,
     warn_of_scale,
 )
-from .verdict import CountWarning, Verdict, judged
+from .verdict import CountWarning, Verdict
 
 __all__ = ["BaseAutoencoder", "all_estimators"]
 
@@ -54,6 +50,7 @@ Model = TypeVar("Model", bound="BaseAutoencoder")
 
 class BaseAutoencoder(
     CallbackSupportMixin,
+    OutcomeMixin,
     SummaryMixin,
     OnnxMixin,
     PersistenceMixin,
@@ -80,10 +77,6 @@ class BaseAutoencoder(
     def _outputs_per_component(self) -> int:
         """Return how many numbers the encoder puts out for each component."""
         return self._module_class.outputs_per_component
-
-    def _relevance_rule(self) -> tuple[float, int]:
-        """Return the share that active axes exceed, and the rows it is taken at."""
-        return 0.99, 100
 
     def _architecture(self) -> str | tuple:
         """Return the networks that the parameter `architecture` means."""
@@ -386,94 +379,6 @@ class BaseAutoencoder(
             module.flops_per_row = count_flops(module)
         return module
 
-    # --- the result -------------------------------------------------------------
-
-    def _fitted_state(
-        self, module: AutoencoderModule, net: AutoencoderNet, x: Tensor
-    ) -> dict[str, Any]:
-        """Return the fitted attributes of `module`, trained by `net` on rows `x`."""
-        codes = code_moments(module, x)
-        relevance = self._relevance(module, x, codes)
-        total = relevance.sum()
-        ranked = np.argsort(-relevance, kind="stable").tolist()
-        noise = module.known_noise_variance()
-        if noise is None:
-            noise = noise_variance(module, net.error_rows_, self._seed, ranked)
-        if _is_collapsed(total, noise * x.shape[1], x):
-            active = np.empty(0, dtype=np.intp)
-        else:
-            active = self._active_axes(module, relevance)
-        history = join_histories(self.history_, net.history)
-        dimensions = what_tells_dimensions(module, x, active, noise, self._seed)
-        return {
-            "_module": module,
-            "_optimizer_states": net.optimizer_states(),
-            "_code_mean": codes.mean,
-            "_code_covariance": codes.covariance,
-            "active_components_": active,
-            "n_active_components_": len(active),
-            "relevance_": (relevance * module.unit**2).astype(np.float32),
-            "relevance_ratio_": (relevance / (total or 1.0)).astype(np.float32),
-            "noise_variance_": module.in_users_units(noise),
-            "history_": history,
-            "loss_curve_": history["train_loss"],
-            "n_iter_": len(history["train_loss"]),
-            "device_": str(x.device),
-            **dimensions,
-            **self._evidence_state(module, x, active, dimensions["_dimension_of_rows"]),
-        }
-
-    def _evidence_state(
-        self,
-        module: AutoencoderModule,
-        x: Tensor,
-        active: NDArray,
-        dimension_of_rows: float | None,
-    ) -> dict[str, Any]:
-        """Return what is known of the worth of axes, where a fit weighed them."""
-        names = ("axis_evidence_", "axis_evidence_std_", "_verdict")
-        if not isinstance(module, EvidenceModule) or module.worth is None:
-            for name in names:  # of an earlier fit
-                self.__dict__.pop(name, None)
-            return {}
-        state: dict[str, Any] = {
-            "axis_evidence_": module.worth.worth.cpu().numpy(),
-            "axis_evidence_std_": module.worth.error.cpu().numpy(),
-        }
-        if not module.likelihood.logits:  # whose evidence no PCA has
-            generator = derived_generator(self._seed, Stream.FOLDS)
-            verdict = judged(module, x, active.tolist(), generator, dimension_of_rows)
-            state["_verdict"] = verdict.as_dict()
-        return state
-
-    def _relevance(
-        self, module: AutoencoderModule, x: Tensor, codes: CodeMoments
-    ) -> NDArray:
-        """Return the relevance of each axis."""
-        generator = derived_generator(self._seed, Stream.JACOBIAN_ROWS, device=x.device)
-        order = torch.randperm(len(x), generator=generator, device=x.device)
-        rows = x[order[: self._relevance_rule()[1]]]
-        of_codes = torch.from_numpy(codes.covariance.diagonal().astype(np.float32))
-        with environment(module, len(rows)), torch.no_grad():
-            variance = module.component_variance(of_codes.to(x.device))
-            weights = jacobian_weights(module.decode, module.encode(rows), variance)
-        return (weights * variance).cpu().double().numpy()
-
-    def _active_axes(self, module: AutoencoderModule, relevance: NDArray) -> NDArray:
-        """Return the axes that the method or their relevance keeps, best first."""
-        kept = module.is_active()
-        if kept is None:
-            return select_active(relevance, self._relevance_rule()[0])
-        return rank_axes(relevance, kept.cpu().numpy())
-
-    def _snapshot(self, net: AutoencoderNet) -> dict[str, Any]:
-        """Return the fitted state as if training ended now; it goes on meanwhile."""
-        module = copy.deepcopy(net.module_)
-        net.finish(net.data_, module)
-        state = self._fitted_state(module, net, net.data_)
-        module.restore_units()
-        return state
-
     # --- scikit-learn -----------------------------------------------------------
 
     def __copy__(self) -> Self:
@@ -489,19 +394,6 @@ class BaseAutoencoder(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _is_collapsed(total_relevance: float, error: float, x: Tensor) -> bool:
-    """Whether the decoder ignores its codes, or X has no variance to be explained.
-
-    Then the output hardly varies with the codes and the squared `error` is that of
-    the mean. (Perfectly reconstructed clusters have small Jacobians too.)
-    """
-    variance = x.var(0, correction=0).sum().item()
-    size = torch.linalg.vector_norm(x).item() ** 2 / len(x)
-    rounding = 1e-12 * size
-    ignored = total_relevance <= 1e-2 * variance and error >= 0.95 * variance
-    return variance <= rounding or ignored
 
 
 def all_estimators() -> list[tuple[str, type[BaseAutoencoder]]]:

@@ -29,7 +29,7 @@ class OutcomeMixin:
 
     if TYPE_CHECKING:
         _seed: int
-        history_: dict[str, list]
+        history_: dict[str, list[float]]
 
     def _relevance_rule(self) -> tuple[float, int]:
         """Return the share that active axes exceed, and the rows it is taken at."""

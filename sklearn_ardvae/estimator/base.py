@@ -229,7 +229,7 @@ class BaseAutoencoder(
             self._seed = draw_seed(self.random_state)
             self.history_, self.n_iter_ = {}, 0
         streaming = bool(settings.get("streaming"))
-        checkpoints = None if streaming else self._checkpoints(x, resume)
+        checkpoints = None if streaming else self._checkpoints(x, resume, device)
         if checkpoints is not None:
             self._seed = checkpoints.seed_or(self._seed)
         x, units, signal = self._standardised(x, resume, streaming)
@@ -272,12 +272,18 @@ class BaseAutoencoder(
         self._warn_of_collapse()
         return net
 
-    def _checkpoints(self, x: Tensor, resume: bool) -> CheckpointFolder | None:
+    def _checkpoints(
+        self, x: Tensor, resume: bool, device: torch.device
+    ) -> CheckpointFolder | None:
         """Return where `fit` keeps what it has come to, if it does."""
         if self.checkpoint is None:
             return None
-        begun = {"seed": self._seed, "n_iter_": self.n_iter_} if resume else {}
+        begun: dict[str, Any] = (
+            {"seed": self._seed, "n_iter_": self.n_iter_} if resume else {}
+        )
         params = self.get_params(deep=False)
+        # Generators of one kind of device cannot go on from those of another.
+        begun |= {"computed on": device.type}
         identity = identity_of(type(self).__name__, params, x, **begun)
         return CheckpointFolder(self.checkpoint, identity)
 

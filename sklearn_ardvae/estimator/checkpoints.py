@@ -142,6 +142,8 @@ class CheckpointFolder:
             except _OtherFitError as error:
                 raise ValueError(str(error)) from None
             except (KeyError, TypeError, ValueError) as error:
+                # Out of the way of those that are written next.
+                path = path.replace(path.with_suffix(".damaged"))
                 warn(f"{path} {error} The fit goes on from what was kept before it.")
         return None
 

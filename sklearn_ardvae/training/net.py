@@ -10,7 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from skorch import NeuralNet
@@ -26,8 +26,9 @@ from .environment import environment
 from .interrupts import Interrupts
 from .log import EpochLog
 from .optimizers import fused_runs_on, take_moments
+from .resuming import Checkpoints
 
-__all__ = ["AutoencoderNet", "Checkpoints", "TrainedPhase"]
+__all__ = ["AutoencoderNet", "TrainedPhase"]
 
 # Training rows that the module and the books look at between two epochs.
 _PROBE_ROWS = 256
@@ -64,16 +65,6 @@ _OF_ONE_FIT = frozenset(
         "train_rows_",
     }
 )
-
-
-class Checkpoints(Protocol):
-    """Where a net keeps what it has come to."""
-
-    def put_back(self, net: AutoencoderNet) -> None:
-        """Let the net go on from what was kept before."""
-
-    def keep(self, net: AutoencoderNet) -> None:
-        """Keep what the net has come to after an epoch."""
 
 
 class _StopTraining(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -13,12 +13,22 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from .net import AutoencoderNet
 
-__all__ = ["progress_of", "put_back"]
+__all__ = ["Checkpoints", "progress_of", "put_back"]
 
 _PLAIN = (type(None), bool, int, float, str, Tensor, np.ndarray)
 _STATE = "state_dict"
 # What every torch module has.
 _OF_TORCH = frozenset(vars(nn.Module()))
+
+
+class Checkpoints(Protocol):
+    """Where a net keeps what it has come to."""
+
+    def put_back(self, net: AutoencoderNet) -> None:
+        """Let the net go on from what was kept before."""
+
+    def keep(self, net: AutoencoderNet) -> None:
+        """Keep what the net has come to after an epoch."""
 
 
 def progress_of(net: AutoencoderNet) -> dict[str, Any]:

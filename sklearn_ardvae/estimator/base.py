@@ -278,13 +278,12 @@ class BaseAutoencoder(
         """Return where `fit` keeps what it has come to, if it does."""
         if self.checkpoint is None:
             return None
-        begun: dict[str, Any] = (
-            {"seed": self._seed, "n_iter_": self.n_iter_} if resume else {}
-        )
-        params = self.get_params(deep=False)
         # Generators of one kind of device cannot go on from those of another.
-        begun |= {"computed on": device.type}
-        identity = identity_of(type(self).__name__, params, x, **begun)
+        more: dict[str, Any] = {"kind of device": device.type}
+        if resume:
+            more |= {"seed": self._seed, "n_iter_": self.n_iter_}
+        params = self.get_params(deep=False)
+        identity = identity_of(type(self).__name__, params, x, **more)
         return CheckpointFolder(self.checkpoint, identity)
 
     def _precision_of_fit(self, X: Any) -> type[np.floating]:

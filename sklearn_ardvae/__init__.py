@@ -28,6 +28,8 @@ from .methods.wae import WAE
 from .model_selection.ard_vae_cv import ARDVAECV
 from .model_selection.path import Plateau
 from .relevance import Relevance, decoder_relevance
+from .storage.rows import StoredRows
+from .storage.store import store_rows
 
 __all__ = [
     "AAE",
@@ -57,10 +59,12 @@ __all__ = [
     "Relevance",
     "SecondStageVAE",
     "SparseAE",
+    "StoredRows",
     "Summary",
     "TwoStageVAE",
     "all_estimators",
     "decoder_relevance",
+    "store_rows",
 ]
 
 __version__ = "0.1.0.dev0"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from skorch.callbacks import Callback
@@ -34,6 +34,7 @@ from .parameters import AutoencoderParameters
 from .persistence import PersistenceMixin, defined_classes
 from .summary import SummaryMixin
 from .validation import (
+    ValidRows,
     as_tensor,
     batch_size_named,
     check_range,
@@ -130,7 +131,8 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data; also (n_samples, ``*input_shape``), also a tensor.
+            Training data; also (n_samples, ``*input_shape``), also a tensor, or what
+            `store_rows` returns, which may be larger than memory.
         y : Ignored
             Not used, present for API consistency by convention.
 
@@ -214,7 +216,7 @@ class BaseAutoencoder(
 
     def _train(
         self,
-        rows: NDArray | Tensor,
+        rows: ValidRows,
         *,
         resume: bool,
         callbacks: list[tuple[str, Callback]],
@@ -223,7 +225,8 @@ class BaseAutoencoder(
         """Train a new module, or the present one further, and describe the result."""
         data_device = rows.device if isinstance(rows, Tensor) else None
         device = resolve_device(self.device, data_device)
-        x = as_tensor(rows, data_device or torch.device("cpu"))
+        precision = self._precision_of_fit(rows)
+        x = as_tensor(rows, data_device or torch.device("cpu"), precision)
         if not resume:
             self.__dict__.pop("_module", None)
             self._seed = draw_seed(self.random_state)

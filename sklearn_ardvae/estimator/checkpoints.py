@@ -19,6 +19,8 @@ from torch import Tensor
 
 from .._files import read_file, whole_file
 from .._warnings import warn
+from ..nn.reading import ReadRows
+from ..storage.rows import StoredRows
 from ..training.net import AutoencoderNet
 from ..training.resuming import progress_of, put_back
 from .optional import optional_module
@@ -178,7 +180,7 @@ class _OtherFitError(Exception):
 def identity_of(
     class_name: str,
     params: dict[str, Any],
-    rows: NDArray | Tensor,
+    rows: NDArray | Tensor | ReadRows | StoredRows,
     **more: Any,
 ) -> dict[str, str]:
     """Return what a fit is of, in words: two that differ are different fits.
@@ -212,11 +214,18 @@ def _text_of(value: Any) -> str:
     return " ".join([text, *map(_hash_of, arrays.values())])
 
 
-def _hash_of(rows: NDArray | Tensor) -> str:
-    given = rows.detach().cpu().numpy() if isinstance(rows, Tensor) else rows
-    array = np.atleast_1d(given)
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    size = max(1, _BLOCK_BYTES // max(1, array[:1].nbytes))
-    for start in range(0, len(array), size):
-        digest.update(np.ascontiguousarray(array[start : start + size]).data)
+def _hash_of(rows: NDArray | Tensor | ReadRows | StoredRows) -> str:
+    rows = np.atleast_1d(rows) if isinstance(rows, np.ndarray) else rows
+
+    def some(start: int, n_rows: int) -> NDArray:
+        block = rows[start : start + n_rows]
+        if isinstance(block, Tensor):
+            return block.detach().cpu().numpy()
+        return np.asarray(block)
+
+    first = some(0, 1)
+    digest = hashlib.sha256(f"{first.dtype.str}{tuple(rows.shape)}".encode())
+    size = max(1, _BLOCK_BYTES // max(1, first.nbytes))
+    for start in range(0, len(rows), size):
+        digest.update(np.ascontiguousarray(some(start, size)).data)
     return digest.hexdigest()

@@ -223,8 +223,9 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _rows(self, X: ArrayLike) -> Tensor:
         """Return checked rows where the module is."""
         check_is_fitted(self)
-        rows = validate_rows(self, X, reset=False, dtype=self._precision(X))
-        return as_tensor(rows, self._device)
+        precision = self._precision(X)
+        rows = validate_rows(self, X, reset=False, dtype=precision)
+        return as_tensor(rows, self._device, precision)
 
     def _encode(self, x: Tensor) -> Tensor:
         """Return the codes of the components that `transform` returns."""
@@ -244,7 +245,7 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _completion(self, like: Tensor, columns: NDArray) -> Callable[[Tensor], Tensor]:
         """Return what makes codes of all components from those of `columns`."""
-        means = torch.from_numpy(self._code_mean).to(like)
+        means = torch.from_numpy(self._code_mean).to(like.device, like.dtype)
         places = torch.as_tensor(columns, device=like.device)
 
         def whole(codes: Tensor) -> Tensor:

@@ -10,13 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..nn.blocks import feature_moments
 from ..nn.evidence import EvidenceModule
+from ..nn.gaussian import Moments
 from ..nn.module import AutoencoderModule
 from ..randomness import Stream, derived_generator
 from ..relevance import jacobian_weights, rank_axes, select_active
 from ..training.callbacks import join_histories
 from ..training.environment import environment
-from ..training.inference import CodeMoments, code_moments, noise_variance
+from ..training.inference import code_moments, noise_variance
 from ..training.net import AutoencoderNet
 from .dimension import what_tells_dimensions
 from .verdict import judged
@@ -55,8 +57,8 @@ class OutcomeMixin:
         return {
             "_module": module,
             "_optimizer_states": net.optimizer_states(),
-            "_code_mean": codes.mean,
-            "_code_covariance": codes.covariance,
+            "_code_mean": codes.mean.numpy(),
+            "_code_covariance": codes.covariance.numpy(),
             "active_components_": active,
             "n_active_components_": len(active),
             "relevance_": (relevance * module.unit**2).astype(np.float32),
@@ -94,13 +96,13 @@ class OutcomeMixin:
         return state
 
     def _relevance(
-        self, module: AutoencoderModule, x: Tensor, codes: CodeMoments
+        self, module: AutoencoderModule, x: Tensor, codes: Moments
     ) -> NDArray:
         """Return the relevance of each axis."""
         generator = derived_generator(self._seed, Stream.JACOBIAN_ROWS, device=x.device)
         order = torch.randperm(len(x), generator=generator, device=x.device)
         rows = x[order[: self._relevance_rule()[1]]]
-        of_codes = torch.from_numpy(codes.covariance.diagonal().astype(np.float32))
+        of_codes = codes.covariance.diagonal().float()
         with environment(module, len(rows)), torch.no_grad():
             variance = module.component_variance(of_codes.to(x.device))
             weights = jacobian_weights(module.decode, module.encode(rows), variance)
@@ -128,8 +130,8 @@ def _is_collapsed(total_relevance: float, error: float, x: Tensor) -> bool:
     Then the output hardly varies with the codes and the squared `error` is that of
     the mean. (Perfectly reconstructed clusters have small Jacobians too.)
     """
-    variance = x.var(0, correction=0).sum().item()
-    size = torch.linalg.vector_norm(x).item() ** 2 / len(x)
-    rounding = 1e-12 * size
+    mean, variances = feature_moments(x)
+    variance = variances.sum().item()
+    rounding = 1e-12 * (mean.square().sum().item() + variance)
     ignored = total_relevance <= 1e-2 * variance and error >= 0.95 * variance
     return variance <= rounding or ignored

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,8 +16,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from .._warnings import warn
+from ..nn.blocks import feature_moments
+from ..nn.reading import ReadRows
+from ..storage.rows import StoredRows
 
 __all__ = [
+    "ValidRows",
     "as_tensor",
     "batch_size_named",
     "check_codes",
@@ -26,9 +30,15 @@ __all__ = [
     "warn_of_scale",
 ]
 
+#: What X becomes.
+ValidRows = np.ndarray | Tensor | StoredRows
+
 # Squared errors are sums; beyond this standard deviation the default beta, learning
 # rate and weight initialisation, all meant for a scale of 1, are out of their depth.
 _LARGE_SCALE = 30.0
+# In float32, arrays of no more bytes are read at once: steps are faster then.
+_LARGE_BYTES = 2**27
+_CHECKED_ROWS = 4096
 
 
 def validate_rows(
@@ -37,15 +47,17 @@ def validate_rows(
     *,
     reset: bool,
     dtype: type[np.floating] = np.float32,
-) -> np.ndarray | Tensor:
+) -> ValidRows:
     """Return X as rows of floats, checked against what `estimator` was fitted on.
+
+    Stored rows, a large memory map and large arrays of small numbers stay as they are.
 
     Parameters
     ----------
     estimator : BaseAutoencoder
         Its ``input_shape`` says how images are folded.
     X : array-like of shape (n_samples, n_features) or (n_samples, *input_shape)
-        Arrays, data frames, or a tensor, which keeps its device.
+        Arrays, data frames, a tensor, which keeps its device, or stored rows.
     reset : bool
         Whether to set ``n_features_in_`` and ``feature_names_in_``.
     dtype : type
@@ -63,7 +75,11 @@ def validate_rows(
         _check_folded(tuple(X.shape), shape)
         X = X.reshape(len(X), math.prod(X.shape[1:]))
     min_samples = 2 if reset else 1
-    if isinstance(X, Tensor):
+    if _stays_stored(X):
+        X = StoredRows(X)
+    if isinstance(X, StoredRows):
+        _validate_stored(estimator, X, reset=reset, min_samples=min_samples)
+    elif isinstance(X, Tensor):
         X = _validate_tensor(
             estimator, X, reset=reset, dtype=dtype, min_samples=min_samples
         )
@@ -102,7 +118,8 @@ def _as_array(X: Any) -> Any:
         raise ValueError(
             f"X is a {type(X).__name__}, but must be an array, a data frame or a tensor"
             " of all rows: stack the samples, as in torch.stack([x for x, *_ in "
-            "dataset]), or pass the batches one by one to partial_fit."
+            "dataset]), pass the batches one by one to partial_fit, or pass "
+            "store_rows(dataset), which does not need them in memory."
         )
     if isinstance(X, list | tuple):
         with suppress(ValueError, TypeError):  # scikit-learn says what is wrong
@@ -199,8 +216,49 @@ def _validate_tensor(
     return X.contiguous()
 
 
-def as_tensor(X: np.ndarray | Tensor, device: torch.device) -> Tensor:
-    """Return rows on `device` that nobody else writes to or may not write to."""
+def _stays_stored(X: Any) -> bool:
+    """Whether X is an array of which a copy in floats would be large, and more."""
+    if not isinstance(X, np.ndarray) or X.ndim != 2 or X.dtype.kind not in "buif":
+        return False
+    is_small = X.size * np.dtype(np.float32).itemsize < _LARGE_BYTES
+    return not is_small and (isinstance(X, np.memmap) or X.dtype.itemsize < 4)
+
+
+def _validate_stored(
+    estimator: BaseEstimator, X: StoredRows, *, reset: bool, min_samples: int
+) -> None:
+    name = type(estimator).__name__
+    if len(X) < min_samples or X.shape[1] < 1:
+        raise ValueError(
+            f"Found {X!r}, but {name} needs at least {min_samples} row(s) of 1 feature."
+        )
+    validate_data(
+        estimator,
+        X if X.header is None else X.header,
+        skip_check_array=True,
+        reset=reset,
+    )
+    if X.is_finite_anyway:
+        return
+    for start in range(0, len(X), _CHECKED_ROWS):
+        if not np.isfinite(X.read(slice(start, start + _CHECKED_ROWS))).all():
+            raise ValueError(
+                f"Input X contains NaN or infinity, or numbers too large for {X.dtype},"
+                f" in the rows from {start} on; {name} takes none of them."
+            )
+
+
+def as_tensor(
+    X: ValidRows,
+    device: torch.device,
+    dtype: type[np.floating] = np.float32,
+) -> Tensor:
+    """Return rows on `device` that nobody else writes to or may not write to.
+
+    Of stored rows, what reads them as `dtype`, in the place of a tensor.
+    """
+    if isinstance(X, StoredRows):
+        return cast("Tensor", ReadRows(X, getattr(torch, np.dtype(dtype).name), device))
     if isinstance(X, Tensor):
         return X.to(device)
     # joblib hands out large arrays as read-only memory maps, which torch warns of.
@@ -243,7 +301,7 @@ def check_range(x: Tensor, likelihood: str, decoder: nn.Module) -> None:
         low, high, cause = 0.0, 1.0, "an architecture that ends in a sigmoid"
     elif isinstance(last[-1], nn.Tanh):
         low, high, cause = -1.0, 1.0, "an architecture that ends in a tanh"
-    smallest, largest = x.min().item(), x.max().item()
+    smallest, largest = x.amin(0).min().item(), x.amax(0).max().item()
     tolerance = 1e-6
     if smallest < low - tolerance or largest > high + tolerance:
         raise ValueError(
@@ -255,7 +313,7 @@ def check_range(x: Tensor, likelihood: str, decoder: nn.Module) -> None:
 
 def warn_of_scale(x: Tensor) -> None:
     """Warn about data that the defaults are not meant for."""
-    scale = x.var(0, correction=0).mean().sqrt().item()
+    scale = feature_moments(x)[1].mean().sqrt().item()
     if scale > _LARGE_SCALE:
         warn(
             f"The features of X have a standard deviation of {scale:.3g} on average. "

@@ -10,6 +10,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from ..nn.blocks import feature_moments
 from ..nn.evidence import EvidenceModule
 from ..nn.widths import width_of_half
 
@@ -187,7 +188,7 @@ def judged(
     # Of all axes PCA has no curve: beside them there is no noise.
     pca_error = curves.errors[min(count, len(curves.errors) - 1)].item()
     pca_error = worth.squared_error if are_full else pca_error
-    faint = x.var(0, correction=0) < _FAINT * module.feature_variance
+    faint = feature_moments(x)[1] < _FAINT * module.feature_variance
     return Verdict(
         n_samples=len(x),
         n_unseen=len(module.unseen),

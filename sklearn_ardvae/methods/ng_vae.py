@@ -171,10 +171,13 @@ class NGVAEModule(VariationalModule):
 
     def summarise(self, x: Tensor) -> None:
         """Keep the means of E[1/lambda] and of p over the rows of `x`."""
-        posteriors = [self.posterior(rows).double() for rows in x.split(_ROWS)]
-        variances = [q.expected_variance() for q in posteriors]
-        self.axis_variance.copy_(torch.cat(variances).mean(0))
-        self.axis_p.copy_(torch.cat([q.p for q in posteriors]).mean(0))
+        variance, p = 0.0, 0.0
+        for rows in x.split(_ROWS):
+            q = self.posterior(rows).double()
+            variance = variance + q.expected_variance().sum(0)
+            p = p + q.p.sum(0)
+        self.axis_variance.copy_(variance / len(x))
+        self.axis_p.copy_(p / len(x))
 
     def is_active(self) -> Tensor | None:
         if self.active_rule == "relevance":

@@ -133,11 +133,12 @@ class RRAEModule(AutoencoderModule):
         if self.search is not None:
             weights = list(self.parameters())
             self.axes.set_rank(self.search.call_off(self.axes.rank, weights))
-        rows_per_projector = None
         if self.basis == "batches":
             order = torch.randperm(len(x), generator=generator, device=x.device)
-            x, rows_per_projector = x[order], self._batch_rows
-        self.axes.refit(self.encoder, x, rows_per_projector=rows_per_projector)
+            batches = (x[some] for some in order.split(self._batch_rows))
+            self.axes.refit_to_batches(self.encoder(rows) for rows in batches)
+        else:
+            self.axes.refit(self.encoder, x)
 
 
 class VRRAEModule(RRAEModule, VariationalModule):

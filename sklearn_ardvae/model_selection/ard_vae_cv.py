@@ -24,7 +24,7 @@ from torch import Tensor
 from .._sklearn_compat import Interval, with_callbacks
 from .._warnings import warn
 from ..estimator.checkpoints import CheckpointFolder, identity_of
-from ..estimator.validation import validate_rows
+from ..estimator.validation import ValidRows, validate_rows
 from ..methods.ard_vae import ARDVAE
 from ..randomness import draw_seed
 from ..training.books import DivergedError
@@ -275,7 +275,7 @@ class ARDVAECV(ARDVAE):
             self._adopt_fit(model)
         return self
 
-    def _checked(self, X: Any, resume: bool) -> NDArray | Tensor:
+    def _checked(self, X: Any, resume: bool) -> ValidRows:
         precision = self._model(beta=1.0)._precision_of_fit(X)
         rows = validate_rows(self, X, reset=not resume, dtype=precision)
         if isinstance(rows, Tensor) and rows.device.type == "cpu":
@@ -290,9 +290,7 @@ class ARDVAECV(ARDVAE):
         }
         return cls(**{**shared, **changes})
 
-    def _planned(
-        self, rows: NDArray | Tensor, y: Any, *, streaming: bool = False
-    ) -> _Search:
+    def _planned(self, rows: ValidRows, y: Any, *, streaming: bool = False) -> _Search:
         """Return the fits that are to be made."""
         self.__dict__.pop("_module", None)  # of an earlier fit
         # One seed for all fits: candidates do not differ by their draws.
@@ -326,7 +324,7 @@ class ARDVAECV(ARDVAE):
         folder = None if streaming else self.checkpoint
         return _Search(rows, betas, sizes, folds, seed, folder)
 
-    def _grid(self, rows: NDArray | Tensor, n_betas: int) -> Floats:
+    def _grid(self, rows: ValidRows, n_betas: int) -> Floats:
         if self.likelihood == "bernoulli":
             return np.geomspace(*_AROUND_ONE, n_betas)
         return noise_grid(rows, n_betas)
@@ -453,7 +451,7 @@ class _FoldResult(NamedTuple):
 class _Search:
     """Rows, candidates and folds, each a pair of training and test rows."""
 
-    rows: NDArray | Tensor
+    rows: ValidRows
     betas: Floats
     sizes: list[int]
     folds: list[tuple[NDArray, NDArray]]
@@ -475,7 +473,7 @@ class _Search:
 
 
 def _fit_and_score(
-    model: ARDVAE, rows: NDArray | Tensor, train: NDArray, test: NDArray
+    model: ARDVAE, rows: ValidRows, train: NDArray, test: NDArray
 ) -> _FoldResult:
     try:
         model.fit(rows[train])

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
-from ..estimator.validation import as_tensor
+from ..estimator.validation import ValidRows, as_tensor
 from ..nn.principal import PrincipalBasis
 
 __all__ = [
@@ -50,7 +49,7 @@ class Plateau:
 # --- candidates ---------------------------------------------------------------------
 
 
-def noise_grid(rows: NDArray | Tensor, n_betas: int) -> Floats:
+def noise_grid(rows: ValidRows, n_betas: int) -> Floats:
     """Return betas for `rows`, in geometric sequence from the largest down.
 
     Parameters

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-__all__ = ["doubles", "rows_of_block"]
+__all__ = ["doubles", "feature_moments", "rows_of_block"]
 
 # 4 MB in float64. Of blocks of 32 MB, malloc keeps several: as much as the data.
 _VALUES = 2**19
@@ -28,3 +28,12 @@ def doubles(x: Tensor, index: Tensor | None = None) -> Iterator[Tensor]:
     for rows in blocks:
         # Not every device has float64.
         yield rows.cpu().to(torch.float64, copy=True)
+
+
+def feature_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of each feature of rows x, in float64 on the CPU."""
+    # About the first row, digits do not cancel.
+    first = x[:1].cpu().double().squeeze(0)
+    mean = first + sum(rows.sub_(first).sum(0) for rows in doubles(x)) / len(x)
+    variance = sum(rows.sub_(mean).square_().sum(0) for rows in doubles(x)) / len(x)
+    return mean, variance  # type: ignore[return-value]  # sum() may be 0 of no rows

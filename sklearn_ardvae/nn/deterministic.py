@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .gaussian import covariance_root, draw_gaussian
+from .gaussian import covariance_root, draw_gaussian, moments_of
 from .module import AutoencoderModule, LossTerms, Networks, Noise
 
 __all__ = ["DeterministicModule"]
@@ -55,10 +55,9 @@ class DeterministicModule(AutoencoderModule):
 
     def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:
         """Take the moments of the codes of all rows, or of a stream's piece."""
-        codes = torch.cat([self.encode(rows) for rows in x.split(_ROWS)]).double()
-        covariance = torch.cov(codes.T, correction=0).reshape(self.n_components, -1)
-        self.code_mean.copy_(codes.mean(0))
-        self.code_root.copy_(covariance_root(covariance))
+        moments = moments_of(self.encode(rows) for rows in x.split(_ROWS))
+        self.code_mean.copy_(moments.mean)
+        self.code_root.copy_(covariance_root(moments.covariance))
 
     def draw_prior(self, n_rows: int, generator: torch.Generator) -> Tensor:
         return draw_gaussian(self.code_mean, self.code_root, n_rows, generator)

@@ -2,10 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-__all__ = ["covariance_root", "draw_gaussian"]
+__all__ = ["Moments", "covariance_root", "draw_gaussian", "moments_of"]
+
+
+class Moments(NamedTuple):
+    """Mean and covariance of some rows, in float64 on the CPU.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n,)
+    covariance : Tensor of shape (n, n)
+        Divided by the number of rows.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+
+@torch.no_grad()
+def moments_of(blocks: Iterable[Tensor]) -> Moments:
+    """Return the moments of rows that come in blocks, none of which is kept.
+
+    Parameters
+    ----------
+    blocks : iterable of Tensor of shape (n_rows, n)
+        At least one, of at least one row.
+    """
+    n_rows, shift, total, squares = 0, None, torch.zeros(()), torch.zeros(())
+    for block in blocks:
+        rows = block.cpu().double()
+        # About the first block's mean, digits do not cancel.
+        shift = rows.mean(0) if shift is None else shift
+        rows = rows - shift
+        total = total + rows.sum(0)
+        squares = squares + rows.T @ rows
+        n_rows += len(rows)
+    assert shift is not None  # at least one block
+    mean = total / n_rows
+    return Moments(shift + mean, squares / n_rows - torch.outer(mean, mean))
 
 
 @torch.no_grad()

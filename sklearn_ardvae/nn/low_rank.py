@@ -5,7 +5,7 @@ Codes are rows: Y has shape (n_rows, n_components), where papers have columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -281,13 +281,7 @@ class PrincipalAxes(nn.Module):
             self.mean.copy_(mean @ basis)
 
     @torch.no_grad()
-    def refit(
-        self,
-        encode: Callable[[Tensor], Tensor],
-        x: Tensor,
-        *,
-        rows_per_projector: int | None = None,
-    ) -> None:
+    def refit(self, encode: Callable[[Tensor], Tensor], x: Tensor) -> None:
         """Take the axes from the codes of all rows of `x`.
 
         Parameters
@@ -295,16 +289,27 @@ class PrincipalAxes(nn.Module):
         encode : callable
             Maps rows to codes.
         x : Tensor of shape (n_rows, n_features)
-        rows_per_projector : int or None
-            Take the leading eigenvectors of the mean of the projectors on the axes of
-            batches of so many rows, which ignores the singular values.
         """
         self.forget(streaming=False)
-        projectors = None
-        for rows in x.split(rows_per_projector or _ROWS):
-            y = encode(rows)
+        for rows in x.split(_ROWS):
+            self.observe(encode(rows))
+        self.update()
+
+    @torch.no_grad()
+    def refit_to_batches(self, codes: Iterable[Tensor]) -> None:
+        """Take the axes that batches of codes share, whatever their singular values.
+
+        They are the leading eigenvectors of the mean of the projectors on each batch's
+        own axes.
+
+        Parameters
+        ----------
+        codes : iterable of Tensor of shape (n_rows, n_components)
+        """
+        self.forget(streaming=False)
+        projectors = torch.zeros_like(self.moments[1:, 1:])
+        for y in codes:
             self.observe(y)
-            if rows_per_projector is not None:
-                axes = batch_axes(y, min(self.rank, len(y))).double()
-                projectors = (0.0 if projectors is None else projectors) + axes @ axes.T
+            axes = batch_axes(y, min(self.rank, len(y))).double()
+            projectors += axes @ axes.T
         self.update(projectors)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import doubles, rows_of_block
+from .reading import ReadRows
 
 __all__ = [
     "NarrowCodes",
@@ -102,8 +103,13 @@ class Units:
         return cls(torch.zeros(n_features, dtype=torch.float64), 1.0)
 
     def standardise(self, x: Tensor) -> Tensor:
-        """Return rows of mean 0 and mean variance 1, as float32, where x is."""
+        """Return rows of mean 0 and mean variance 1, as float32, where x is.
+
+        Those that are read when they are needed are standardised then.
+        """
         width = x.shape[1] if self.axes is None else len(self.axes)
+        if isinstance(x, ReadRows):
+            return x.converted(self.standardise, width)
         result = x.new_empty((len(x), width), dtype=torch.float32)
         into = result.split(rows_of_block(x.shape[1]))
         for rows, block in zip(doubles(x), into, strict=True):

@@ -25,7 +25,7 @@ class Rows(Dataset):
 
     Parameters
     ----------
-    data : Tensor of shape (n_samples, n_features)
+    data : Tensor or ReadRows of shape (n_samples, n_features)
     index : Tensor of int of shape (n_rows,)
         The rows, on the device of `data`.
     """

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ..nn.gaussian import Moments, moments_of
 from ..nn.module import AutoencoderModule
 from ..nn.variational import VariationalModule
 from ..randomness import derived_generator
 from .batches import Rows
 from .environment import environment, in_precision_of
 
-__all__ = ["CodeMoments", "code_moments", "evidence", "in_batches", "noise_variance"]
+__all__ = ["code_moments", "evidence", "in_batches", "noise_variance"]
 
 # Rows that go through a network at once.
 _ROWS = 1024
@@ -59,37 +57,11 @@ def in_batches(
     return results
 
 
-@dataclass(frozen=True)
-class CodeMoments:
-    """Moments of the codes of some rows, in float64 on the host.
-
-    Parameters
-    ----------
-    mean : ndarray of shape (n_components,)
-    covariance : ndarray of shape (n_components, n_components)
-        Divided by the number of rows.
-    """
-
-    mean: NDArray[np.float64]
-    covariance: NDArray[np.float64]
-
-
 @torch.no_grad()
-def code_moments(module: AutoencoderModule, x: Tensor) -> CodeMoments:
+def code_moments(module: AutoencoderModule, x: Tensor) -> Moments:
     """Return the moments of the codes of `x`, none of which is kept."""
-    sums = np.zeros(module.n_components)
-    squares = np.zeros((module.n_components, module.n_components))
-    shift: Any = None
     with environment(module, min(len(x), _ROWS)):
-        for rows in x.split(_ROWS):
-            codes = module.encode(rows).cpu().double().numpy()
-            # About the first batch's mean, digits do not cancel.
-            shift = codes.mean(0) if shift is None else shift
-            codes -= shift
-            sums += codes.sum(0)
-            squares += codes.T @ codes
-    mean = sums / len(x)
-    return CodeMoments(shift + mean, squares / len(x) - np.outer(mean, mean))
+        return moments_of(module.encode(rows) for rows in x.split(_ROWS))
 
 
 def noise_variance(

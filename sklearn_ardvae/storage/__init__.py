@@ -1,0 +1,1 @@
+"""Rows that lie on disk, or come in pieces, and are read when they are needed."""

@@ -1,13 +1,13 @@
 """Resident memory of fits to 1, 4 and 16 times as many rows, from memory and from disk.
 
     python benchmarks/memory.py
-    python benchmarks/memory.py --methods ARDVAE VAE --rows 20000 --features 256
+    python benchmarks/memory.py --methods ARDVAE VAE --rows 50000 --features 64
 
-Rows are images of noise and five factors, one byte a feature. Each fit, with `transform`
-and `score_samples` of all rows after it, has a process of its own. What is printed is
-how far its resident memory rose above what it was after a fit to a few rows, whether
-codes and scores from disk are those from memory, to the last bit, and the ratio of the
-times.
+Rows are images of noise and five factors, one byte a feature. Each fit, with
+`transform` and `score_samples` of all rows after it, has a process of its own. What is
+printed is how far its resident memory rose above what it was after a fit to a few rows,
+whether codes and scores from disk are those from memory, to the last bit, and the ratio
+of the times.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def in_a_process(*arguments: Any) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=["ARDVAE", "VAE"])
-    parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--features", type=int, default=256)
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--features", type=int, default=64)
     parser.add_argument("--max-iter", type=int, default=2)
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -201,12 +201,12 @@ def what_tells_dimensions(
         The codes of at most 2500 different rows on the active axes, and the dimensions
         of these rows, if they are to be taken as they are.
     """
+    chosen: slice | Tensor = slice(None)
     if len(x) > _KEPT:
         generator = derived_generator(seed, Stream.KEPT_ROWS)
-        chosen = torch.randperm(len(x), generator=generator)[:_KEPT]
-        x = x[chosen.to(x.device)]
+        chosen = torch.randperm(len(x), generator=generator)[:_KEPT].to(x.device)
     # Equal rows in one batch may have codes of other last bits, and so a distance.
-    distinct = torch.unique(x, dim=0)
+    distinct = torch.unique(x[chosen], dim=0)
     codes = _active_codes(module, distinct, active).cpu().float().numpy()
     found = None
     # Outside the axes of a signal, noise is normal and known.

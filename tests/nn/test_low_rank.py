@@ -235,7 +235,7 @@ class TestPrincipalAxes:
         axes = PrincipalAxes(3, 1, centred=False)
         axes.refit(lambda rows: rows, y)
         torch.testing.assert_close(axes.basis[:, 0], torch.tensor([1.0, 0.0, 0.0]))
-        axes.refit(lambda rows: rows, y, rows_per_projector=2)
+        axes.refit_to_batches(y.split(2))
         torch.testing.assert_close(axes.basis[:, 0], torch.tensor([0.0, 1.0, 0.0]))
 
     def test_they_stay_until_they_are_brought_up_to_date(self):

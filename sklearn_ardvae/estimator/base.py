@@ -27,7 +27,8 @@ from ..training.environment import count_flops
 from ..training.interrupts import Interrupts
 from ..training.log import closing_line
 from ..training.net import AutoencoderNet
-from .checkpoints import CheckpointFolder, identity_of
+from ..training.team import ALONE, LAUNCHED, Team, launched_team
+from .checkpoints import CheckpointFolder, SharedCheckpoints, hash_of, identity_of
 from .onnx import OnnxMixin
 from .outcome import OutcomeMixin
 from .parameters import AutoencoderParameters
@@ -171,7 +172,7 @@ class BaseAutoencoder(
             max_epochs=self.max_iter,
             validation_fraction=self._validation_share(len(rows)),
         )
-        if self.verbose:
+        if net.verbose:
             print(closing_line(net, self.n_active_components_, len(self.relevance_)))
         if self._warns:
             monitor.warn_of(net, type(self).__name__)
@@ -225,14 +226,17 @@ class BaseAutoencoder(
         """Train a new module, or the present one further, and describe the result."""
         data_device = rows.device if isinstance(rows, Tensor) else None
         device = resolve_device(self.device, data_device)
+        team = launched_team()[0] if self.device == LAUNCHED else ALONE
         precision = self._precision_of_fit(rows)
         x = as_tensor(rows, data_device or torch.device("cpu"), precision)
         if not resume:
             self.__dict__.pop("_module", None)
-            self._seed = draw_seed(self.random_state)
+            self._seed = team.from_first(draw_seed(self.random_state))
             self.history_, self.n_iter_ = {}, 0
         streaming = bool(settings.get("streaming"))
-        checkpoints = None if streaming else self._checkpoints(x, resume, device)
+        if not team.is_alone:
+            team.check_same(hash_of(x), "X")
+        checkpoints = None if streaming else self._checkpoints(x, resume, device, team)
         if checkpoints is not None:
             self._seed = checkpoints.seed_or(self._seed)
         x, units, signal = self._standardised(x, resume, streaming)
@@ -256,6 +260,9 @@ class BaseAutoencoder(
                 warn_of_scale(x)
         else:
             module.standardise(units, signal)
+        if not team.is_first:
+            settings["verbose"] = 0
+        settings["team"] = team
         net = self._make_net(module, x, callbacks, settings).initialize()
         if resume and self._optimizer_states is not None:
             net.resume_optimizers(self._optimizer_states)
@@ -276,8 +283,8 @@ class BaseAutoencoder(
         return net
 
     def _checkpoints(
-        self, x: Tensor, resume: bool, device: torch.device
-    ) -> CheckpointFolder | None:
+        self, x: Tensor, resume: bool, device: torch.device, team: Team
+    ) -> CheckpointFolder | SharedCheckpoints | None:
         """Return where `fit` keeps what it has come to, if it does."""
         if self.checkpoint is None:
             return None
@@ -287,7 +294,9 @@ class BaseAutoencoder(
             more |= {"seed": self._seed, "n_iter_": self.n_iter_}
         params = self.get_params(deep=False)
         identity = identity_of(type(self).__name__, params, x, **more)
-        return CheckpointFolder(self.checkpoint, identity)
+        if team.is_alone:
+            return CheckpointFolder(self.checkpoint, identity)
+        return SharedCheckpoints(self.checkpoint, identity, team)
 
     def _precision_of_fit(self, X: Any) -> type[np.floating]:
         """Return what X is checked in: float64 before it is standardised, if it is."""

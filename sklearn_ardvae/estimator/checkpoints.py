@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._files import read_file, whole_file
+from .._optional import optional_module
 from .._warnings import warn
 from ..nn.reading import ReadRows
 from ..storage.rows import StoredRows
 from ..training.net import AutoencoderNet
 from ..training.resuming import progress_of, put_back
-from .optional import optional_module
+from ..training.team import Team
 from .saving.container import FORMAT_VERSION, pack, unpack
 from .saving.encoding import Arrays, NotEncodableError, decoded, encoded
 from .saving.tensors import as_arrays, as_tensors
 
-__all__ = ["CheckpointFolder", "identity_of"]
+__all__ = ["CheckpointFolder", "SharedCheckpoints", "hash_of", "identity_of"]
 
 # Files that are kept: the last may be damaged.
 _KEPT = 2
@@ -100,11 +101,16 @@ class CheckpointFolder:
         self._write(0, seed, None, {})
         return seed
 
+    def found_progress(self) -> dict[str, Any] | None:
+        """Return what was found, once."""
+        found, self._found = self._found, None
+        return None if found is None else found.progress
+
     def put_back(self, net: AutoencoderNet) -> None:
         """Let a net that is about to begin its epochs go on from what was found."""
-        if self._found is not None and self._found.progress is not None:
-            put_back(net, self._found.progress)
-        self._found = None
+        progress = self.found_progress()
+        if progress is not None:
+            put_back(net, progress)
 
     def keep(self, net: AutoencoderNet) -> None:
         """Write what a net has come to after an epoch, if the last time is long ago."""
@@ -173,6 +179,41 @@ class CheckpointFolder:
         )
 
 
+class SharedCheckpoints:
+    """A folder that the first of several processes reads and writes for all.
+
+    Parameters
+    ----------
+    folder, identity
+        As for `CheckpointFolder`.
+    team : Team
+    """
+
+    def __init__(
+        self, folder: str | PathLike, identity: dict[str, str], team: Team
+    ) -> None:
+        self.team = team
+        self._own = CheckpointFolder(folder, identity) if team.is_first else None
+
+    def seed_or(self, seed: int) -> int:
+        """Return the seed of the fit that was begun here; if none was, begin this."""
+        return self.team.from_first(
+            None if self._own is None else self._own.seed_or(seed)
+        )
+
+    def put_back(self, net: AutoencoderNet) -> None:
+        """Let a net that is about to begin its epochs go on from what was found."""
+        found = None if self._own is None else self._own.found_progress()
+        progress = self.team.from_first(found)
+        if progress is not None:
+            put_back(net, progress)
+
+    def keep(self, net: AutoencoderNet) -> None:
+        """Write what the nets have come to, if the last time is long ago."""
+        if self._own is not None:
+            self._own.keep(net)
+
+
 class _OtherFitError(Exception):
     """The folder holds what this fit must not go on from."""
 
@@ -200,7 +241,7 @@ def identity_of(
     from .. import __version__
 
     relevant = {n: v for n, v in params.items() if n not in _IRRELEVANT}
-    known = {"class": class_name, "data": _hash_of(rows)}
+    known = {"class": class_name, "data": hash_of(rows)}
     known |= {name: _text_of(value) for name, value in (relevant | more).items()}
     return known | {"sklearn_ardvae": __version__, "torch": str(torch.__version__)}
 
@@ -211,10 +252,11 @@ def _text_of(value: Any) -> str:
         text = json.dumps(encoded(value, "array", arrays))
     except NotEncodableError as error:
         return str(error)
-    return " ".join([text, *map(_hash_of, arrays.values())])
+    return " ".join([text, *map(hash_of, arrays.values())])
 
 
-def _hash_of(rows: NDArray | Tensor | ReadRows | StoredRows) -> str:
+def hash_of(rows: NDArray | Tensor | ReadRows | StoredRows) -> str:
+    """Return what two arrays share only if they are equal, bit by bit."""
     rows = np.atleast_1d(rows) if isinstance(rows, np.ndarray) else rows
 
     def some(start: int, n_rows: int) -> NDArray:

@@ -43,7 +43,10 @@ tol : float, default=1e-4
     A loss improves when it falls by this share of itself, >= 0.
 device : str, torch.device or None, default=None
     Where to compute: None for the CPU (or the device of a tensor X), ``"auto"`` for
-    the accelerator if there is one, or a name such as ``"cuda:1"``.
+    the accelerator if there is one, or a name such as ``"cuda:1"``. ``"accelerate"``:
+    what `accelerate launch` or `torchrun` gives this process; processes that were
+    launched together share each batch of a fit, whose loss has to be a mean over
+    rows.
 random_state : int, RandomState instance or None, default=None
     Determines the initial weights, the split, the batches and all noise. Pass an
     int for reproducible results across multiple function calls. See

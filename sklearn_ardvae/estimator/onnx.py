@@ -17,9 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from .._files import whole_file
+from .._optional import optional_module
 from ..nn.module import AutoencoderModule
 from .fitted import FittedAutoencoderMixin
-from .optional import optional_module
 
 __all__ = ["OnnxMixin"]
 

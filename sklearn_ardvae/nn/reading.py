@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -98,8 +99,17 @@ class ReadRows:
 
     def amin(self, axis: int) -> Tensor:
         """Return the least value of each feature; the axis is 0."""
-        return torch.stack([rows.amin(0) for rows in self.split(_ROWS)]).amin(0)
+        return self._reduced(lambda rows: rows.amin(0), torch.minimum)
 
     def amax(self, axis: int) -> Tensor:
         """Return the largest value of each feature; the axis is 0."""
-        return torch.stack([rows.amax(0) for rows in self.split(_ROWS)]).amax(0)
+        return self._reduced(lambda rows: rows.amax(0), torch.maximum)
+
+    def _reduced(
+        self,
+        of_rows: Callable[[Tensor], Tensor],
+        of_two: Callable[[Tensor, Tensor], Tensor],
+    ) -> Tensor:
+        # A list of the blocks' results would lie between the blocks' own memory, which
+        # could not be used again.
+        return functools.reduce(of_two, map(of_rows, self.split(_ROWS)))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..nn.module import AutoencoderModule, LossTerms
 from ..relevance import count_active, jacobian_weights
+from .team import ALONE, Team
 
 __all__ = ["ActiveCount", "Sums", "check_finite"]
 
@@ -25,10 +26,10 @@ class Sums:
     def _start(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.values: dict[str, list[Tensor]] = {}
-        self.weights: list[int] = []
-        self.n_rows = 0
+        self.weights: list[float] = []
+        self.n_rows = 0.0
 
-    def add(self, terms: LossTerms, n_rows: int) -> None:
+    def add(self, terms: LossTerms, n_rows: float) -> None:
         """Take note of the terms of a batch."""
         self.values.setdefault("", []).append(terms.total.detach())
         for name, value in terms.parts.items():
@@ -46,11 +47,17 @@ class Sums:
         self.n_rows += sum(self.weights)
         self.values, self.weights = {}, []
 
-    def means(self, prefix: str, total: str) -> dict[str, Tensor]:
-        """Return the means by column name and start anew."""
+    def means(self, prefix: str, total: str, team: Team = ALONE) -> dict[str, Tensor]:
+        """Return the means, over all rows of a team, by column name; start anew."""
         self._add_up()
+        n_rows: Tensor | float = self.n_rows
+        if not team.is_alone:
+            first = next(iter(self.sums.values()))
+            values = torch.stack([*self.sums.values(), first.new_tensor(n_rows)])
+            *sums, n_rows = team.total(values).unbind()
+            self.sums = dict(zip(self.sums, sums, strict=True))
         means = {
-            f"{prefix}_{name or total}": value / self.n_rows
+            f"{prefix}_{name or total}": value / n_rows
             for name, value in self.sums.items()
         }
         self._start()

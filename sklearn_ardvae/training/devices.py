@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from .team import LAUNCHED, launched_team
+
 __all__ = ["resolve_device"]
 
 
@@ -16,7 +18,8 @@ def resolve_device(
     ----------
     device : str, torch.device or None
         None follows the data (the CPU for anything but a tensor), ``"auto"`` takes
-        the accelerator where there is one, anything else names a device.
+        the accelerator where there is one, ``"accelerate"`` what the launcher gave this
+        process, anything else names a device.
     data_device : torch.device or None
         Where the data lie, if they are a tensor.
 
@@ -27,6 +30,8 @@ def resolve_device(
     """
     if device is None:
         return data_device or torch.device("cpu")
+    if device == LAUNCHED:
+        return launched_team()[1]
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if device == "auto":
         return accelerator or torch.device("cpu")
@@ -35,7 +40,8 @@ def resolve_device(
     except RuntimeError as error:
         raise ValueError(
             f"device={device!r} is not a device; use None, 'auto', 'cpu', 'cuda', "
-            f"'cuda:1', 'mps' or a torch.device. Torch says: {error}"
+            "'cuda:1', 'mps', 'accelerate' or a torch.device. Torch says: "
+            f"{error}"
         ) from error
     present = {"cpu"} | ({accelerator.type} if accelerator else set())
     count = torch.accelerator.device_count() if accelerator else 0

@@ -27,6 +27,7 @@ from .interrupts import Interrupts
 from .log import EpochLog
 from .optimizers import fused_runs_on, take_moments
 from .resuming import Checkpoints
+from .team import ALONE, Team, part_of
 
 __all__ = ["AutoencoderNet", "TrainedPhase"]
 
@@ -61,6 +62,7 @@ _OF_ONE_FIT = frozenset(
         "fresh_batches_",
         "interrupts_",
         "probe_",
+        "team",
         "train_index_",
         "train_rows_",
     }
@@ -114,6 +116,8 @@ class AutoencoderNet(NeuralNet):
         Epochs that the module was trained for before this net.
     streaming : bool
         Whether the rows are one piece of a stream.
+    team : Team
+        The processes that share the batches.
     **kwargs
         Of ``skorch.NeuralNet``.
     """
@@ -129,6 +133,7 @@ class AutoencoderNet(NeuralNet):
         active_threshold: float = 0.99,
         epochs_before: int = 0,
         streaming: bool = False,
+        team: Team = ALONE,
         iterator_train: Callable = TensorBatches,
         iterator_valid: Callable = TensorBatches,
         **kwargs: Any,
@@ -147,6 +152,7 @@ class AutoencoderNet(NeuralNet):
         self.active_threshold = active_threshold
         self.epochs_before = epochs_before
         self.streaming = streaming
+        self.team = team
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -165,6 +171,7 @@ class AutoencoderNet(NeuralNet):
         self.shuffler_ = derived_generator(self.seed, Stream.SHUFFLE, started)
         self.active_count_ = ActiveCount(self.active_threshold)
         self.checkpoints_: Checkpoints | None = None
+        self.shareable_: set[str] = set()
         return super().initialize()
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
@@ -466,16 +473,24 @@ class AutoencoderNet(NeuralNet):
         """Make one step of one phase."""
         phase = trained.phase
         x = next(self.fresh_batches_) if phase.fresh_batch else rows
-        terms = trained.loss(x, phase.draw_noise(len(x), self.generator_))
+        noise, n_rows = phase.draw_noise(len(x), self.generator_), len(x)
+        if not self.team.is_alone:
+            if phase.name not in self.shareable_:
+                self.team.check_loss(self.module_, phase.name, x, noise)
+                self.shareable_.add(phase.name)
+            part = self.team.part(n_rows)
+            x, noise = x[part], part_of(noise, n_rows, part)
+        terms = trained.loss(x, noise)
         for parameter in trained.parameters:
             parameter.grad = None
         # Sparing other phases' parameters their gradients takes autograd time.
         inputs = trained.parameters if len(self.phases_) > 1 else None
         terms.total.backward(inputs=inputs)
+        self.team.add_gradients(trained.parameters, self.team.weight(n_rows))
         if "on_grad_computed" in self.batch_hooks_:
             self._notify_gradients(phase, batch)
         trained.optimizer.step()
-        trained.sums.add(terms, len(x))
+        trained.sums.add(terms, n_rows * self.team.weight(n_rows))
         return terms
 
     def _notify_gradients(self, phase: Phase, batch: tuple[Tensor, Any]) -> None:
@@ -498,7 +513,8 @@ class AutoencoderNet(NeuralNet):
         self._set_mode(training=False)
         columns: dict[str, Tensor] = {}
         for i, trained in enumerate(self.phases_):
-            columns |= trained.sums.means("train", trained.phase.name if i else "loss")
+            name = trained.phase.name if i else "loss"
+            columns |= trained.sums.means("train", name, self.team)
         if self.validation_fraction > 0:
             columns |= self.valid_sums_.means("valid", "loss")
         judged = self.module_.judge(self.probe_) if self._is_judged else {}

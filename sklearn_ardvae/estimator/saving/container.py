@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..optional import optional_module
+from ..._optional import optional_module
 from .encoding import ARRAY_TYPES
 
 __all__ = ["FORMAT_VERSION", "pack", "unpack"]

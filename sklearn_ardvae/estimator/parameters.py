@@ -53,6 +53,8 @@ __all__ = [
     "Whole",
 ]
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 PROJECT_URL = "https://github.com/sklearn-ardvae/sklearn-ardvae"
 
 # --- types of parameters ------------------------------------------------------------
@@ -158,11 +160,18 @@ class Parameters(BaseEstimator):
         for name, value in self.get_params(deep=False).items():
             constraints = self._parameter_constraints.get(name, [])
             numbers = [c for c in constraints if isinstance(c, Interval)]
+            allowed = " or ".join(map(str, numbers))
+            # Networks compute in float32; tensors know no other numbers.
+            size: Any = abs(value) if isinstance(value, Real) else 0
+            if size > _LARGEST:
+                allowed += f", at most {_LARGEST:.3g} in size"
             # Python takes True for 1.
-            if numbers and isinstance(value, bool | np.bool_):
+            elif not isinstance(value, bool | np.bool_):
+                continue
+            if numbers:
                 raise InvalidParameterError(
                     f"The {name!r} parameter of {type(self).__name__} must be "
-                    f"{' or '.join(map(str, numbers))}. Got {value!r} instead."
+                    f"{allowed}. Got {value!r} instead."
                 )
 
 

@@ -53,7 +53,7 @@ __all__ = [
     "Whole",
 ]
 
-_LARGEST = float(np.finfo(np.float32).max)
+_TINY, _LARGEST = (float(n) for n in (np.finfo("f4").tiny, np.finfo("f4").max))
 
 PROJECT_URL = "https://github.com/sklearn-ardvae/sklearn-ardvae"
 
@@ -161,10 +161,8 @@ class Parameters(BaseEstimator):
             constraints = self._parameter_constraints.get(name, [])
             numbers = [c for c in constraints if isinstance(c, Interval)]
             allowed = " or ".join(map(str, numbers))
-            # Networks compute in float32; tensors know no other numbers.
-            size: Any = abs(value) if isinstance(value, Real) else 0
-            if size > _LARGEST:
-                allowed += f", at most {_LARGEST:.3g} in size"
+            if not _is_in_float32(value):
+                allowed += f", and 0 or of a size from {_TINY:.3g} to {_LARGEST:.3g}"
             # Python takes True for 1.
             elif not isinstance(value, bool | np.bool_):
                 continue
@@ -173,6 +171,12 @@ class Parameters(BaseEstimator):
                     f"The {name!r} parameter of {type(self).__name__} must be "
                     f"{allowed}. Got {value!r} instead."
                 )
+
+
+def _is_in_float32(value: Any) -> bool:
+    """Whether networks, which compute in float32, see `value` as what it is."""
+    size: Any = abs(value) if isinstance(value, Real) else 0
+    return not size or _TINY <= size <= _LARGEST
 
 
 def _change_defaults(cls: type[Parameters], defaults: dict[str, Any]) -> None:

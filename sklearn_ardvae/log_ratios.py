@@ -82,7 +82,12 @@ def log_ratios(distances: NDArray, first: int, last: int) -> NDArray:
     -------
     ndarray of shape (n_rows,)
     """
-    logs = np.log(distances[:, last - 1, None] / distances[:, first - 1 : last - 1])
+    farthest = distances[:, last - 1, None]
+    # Rows that differ by less than their digits are at a distance of 0.
+    least = np.finfo(float).eps * farthest
+    nearer = np.maximum(distances[:, first - 1 : last - 1], least)
+    ratios = np.divide(farthest, nearer, out=np.ones_like(nearer), where=nearer > 0.0)
+    logs = np.log(ratios)
     # Of equal distances, what is left is rounding.
     logs[logs < _ROUNDING] = 0.0
     return logs.sum(axis=1)

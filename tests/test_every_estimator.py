@@ -502,6 +502,16 @@ def test_tensors_are_taken_as_arrays_are(cls, low_rank):
     )
 
 
+@every_single_fit
+def test_binary_rows_are_the_same_in_any_precision(cls):
+    x = np.random.default_rng(0).integers(0, 2, (40, 5))
+    settings = {"architecture": "linear_mlp", "likelihood": "bernoulli"}
+    double, single = (
+        fast(cls, **settings).fit(x.astype(dtype)) for dtype in ("f8", "f4")
+    )
+    assert weights(double) == weights(single)
+
+
 @every_estimator
 def test_images_are_taken_flat_or_folded(cls):
     images = np.random.default_rng(0).random((60, 1, 32, 48)).astype(np.float32)

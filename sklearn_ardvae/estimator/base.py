@@ -301,14 +301,18 @@ class BaseAutoencoder(
     def _precision_of_fit(self, X: Any) -> type[np.floating]:
         """Return what X is checked in: float64 before it is standardised, if it is."""
         known = str(getattr(X, "dtype", "")).removeprefix("torch.")
-        single = self._architecture() != "linear_mlp" or known in ("float32", "float16")
-        return np.float32 if single else np.float64
+        double = self._standardises() and known not in ("float32", "float16")
+        return np.float64 if double else np.float32
+
+    def _standardises(self) -> bool:
+        """Return whether networks see standardised rows."""
+        return self._architecture() == "linear_mlp" and self.likelihood == "gaussian"
 
     def _standardised(
         self, x: Tensor, resume: bool, streaming: bool
     ) -> tuple[Tensor, Units | None, Signal | None]:
         """Return rows as networks see them, in what units, and of what signal."""
-        if self._architecture() != "linear_mlp" or self.likelihood != "gaussian":
+        if not self._standardises():
             return x, None, None
         units = Units.of(x)  # which also checks the size of x
         known = units_of(self._module) if resume else None

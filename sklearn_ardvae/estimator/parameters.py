@@ -53,6 +53,8 @@ __all__ = [
     "Whole",
 ]
 
+_TINY, _LARGEST = (float(n) for n in (np.finfo("f4").tiny, np.finfo("f4").max))
+
 PROJECT_URL = "https://github.com/sklearn-ardvae/sklearn-ardvae"
 
 # --- types of parameters ------------------------------------------------------------
@@ -158,12 +160,23 @@ class Parameters(BaseEstimator):
         for name, value in self.get_params(deep=False).items():
             constraints = self._parameter_constraints.get(name, [])
             numbers = [c for c in constraints if isinstance(c, Interval)]
+            allowed = " or ".join(map(str, numbers))
+            if not _is_in_float32(value):
+                allowed += f", and 0 or of a size from {_TINY:.3g} to {_LARGEST:.3g}"
             # Python takes True for 1.
-            if numbers and isinstance(value, bool | np.bool_):
+            elif not isinstance(value, bool | np.bool_):
+                continue
+            if numbers:
                 raise InvalidParameterError(
                     f"The {name!r} parameter of {type(self).__name__} must be "
-                    f"{' or '.join(map(str, numbers))}. Got {value!r} instead."
+                    f"{allowed}. Got {value!r} instead."
                 )
+
+
+def _is_in_float32(value: Any) -> bool:
+    """Whether networks, which compute in float32, see `value` as what it is."""
+    size: Any = abs(value) if isinstance(value, Real) else 0
+    return not size or _TINY <= size <= _LARGEST
 
 
 def _change_defaults(cls: type[Parameters], defaults: dict[str, Any]) -> None:

@@ -39,6 +39,8 @@ __all__ = ["ARDVAE"]
 
 # An axis that collapses would send b to 0 and the KL to infinity.
 _VARIANCE_FLOOR = 1e-8
+# Without any error a density would be infinite.
+_NOISE_FLOOR = 1e-30
 _PAPER_PRIOR_SAMPLES = 10_000
 # Codes that a stream remembers: enough for 3 % on a variance, and soon outdated.
 _STREAM_MEMORY = 2_000
@@ -187,7 +189,7 @@ class ARDVAEModule(EvidenceModule):
         """Update the noise variance of a stream by rows that no step has seen yet."""
         loss, _ = self.unseen_terms(x)
         memory = min(n_pieces - 1, _STREAM_PIECES)
-        found = loss.mean() / self.n_features
+        found = (loss.mean() / self.n_features).clamp_min(_NOISE_FLOOR)
         self.noise.copy_((memory * self.noise + found) / (memory + 1.0))
 
     def finish(self, x: Tensor, generator: torch.Generator, streaming: bool) -> None:

@@ -305,11 +305,18 @@ class ARDVAECV(ARDVAE):
         else:
             cv = check_cv(self.cv, y)
         folds = list(cv.split(rows, y))
-        fewest = min(len(rows[train]) for train, _ in folds)
-        if fewest < 2:
+        try:
+            sizes = [(len(rows[train]), len(rows[test])) for train, test in folds]
+        except IndexError as error:
             raise ValueError(
-                f"cv={self.cv!r} leaves {fewest} rows of {len(rows)} to train on, but "
-                "2 are the least: give more rows, or other folds."
+                f"cv={self.cv!r} names rows that X, of {len(rows)}, has not: {error}."
+            ) from error
+        trained, judged = map(min, zip(*sizes or [(0, 0)], strict=True))
+        if trained < 2 or judged < 1:
+            raise ValueError(
+                f"cv={self.cv!r} leaves {trained} rows of {len(rows)} to train on and "
+                f"{judged} to judge by, but 2 and 1 are the least: give more rows, or "
+                "other folds."
             )
         if self.rule == "one_standard_error" and len(folds) < 2:
             raise ValueError(

@@ -71,7 +71,10 @@ def noise_grid(rows: ValidRows, n_betas: int) -> Floats:
 
 def checked_betas(betas: ArrayLike) -> Floats:
     """Return a user's betas in descending order, or raise a ValueError."""
-    values = np.asarray(betas, dtype=float)
+    try:
+        values = np.asarray(betas, dtype=float)
+    except (TypeError, ValueError):  # no numbers
+        values = np.empty(0)
     if values.ndim != 1 or not values.size or not (values > 0).all():
         raise ValueError(
             f"betas must be an integer >= 2 or hold numbers > 0; got {betas!r}."

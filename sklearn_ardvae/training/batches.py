@@ -17,7 +17,9 @@ _GATHERED_BYTES = 2**20
 
 def batch_rows(batch_size: int | Literal["auto"], n_rows: int) -> int:
     """Return the rows of a gradient step, ``"auto"`` resolved."""
-    return min(128, max(16, n_rows // 40)) if batch_size == "auto" else batch_size
+    if batch_size == "auto":
+        return min(128, max(16, n_rows // 40))
+    return int(batch_size)  # torch takes no integers of numpy
 
 
 class Rows(Dataset):

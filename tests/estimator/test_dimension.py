@@ -403,3 +403,13 @@ class TestWhatIsKept:
         model._training_codes = codes
         with pytest.raises(ValueError, match="_training_codes"):
             model.save(tmp_path / "model")
+
+
+@pytest.mark.filterwarnings("ignore:The features of X:UserWarning")
+def test_rows_that_coincide_where_they_are_centred_have_a_dimension(tmp_path):
+    x = np.array([[0, 0], [0, -170], [-1, 0], [-1e18, 39], [-5, 0]])
+    model = fast(Autoencoder).fit(x).partial_fit(x)
+    assert 0.0 < model.intrinsic_dimension_ < 1.0
+    model.save(tmp_path / "model")
+    twin = Autoencoder.load(tmp_path / "model")
+    assert twin.intrinsic_dimension_ == model.intrinsic_dimension_

@@ -124,6 +124,20 @@ def test_truth_values_are_no_numbers(name, value):
         BetaVAE(**{name: value}).fit(np.eye(4))
 
 
+@pytest.mark.parametrize("value", [1e39, 1e300, 10**39, 1e-39, 5e-324])
+def test_numbers_that_float32_cannot_hold_are_refused(value):
+    with pytest.raises(ValueError, match="'beta' parameter of BetaVAE must be"):
+        BetaVAE(beta=value).fit(np.eye(4))
+
+
+def test_integers_of_numpy_are_integers():
+    x = np.random.default_rng(0).standard_normal((20, 3))
+    integers = {"batch_size": 4, "n_components": 2, "max_iter": 2, "random_state": 0}
+    of_numpy = {name: np.int64(value) for name, value in integers.items()}
+    ours, theirs = (BetaVAE(**params).fit(x) for params in (integers, of_numpy))
+    np.testing.assert_array_equal(ours.transform(x), theirs.transform(x))
+
+
 def test_a_share_is_not_an_integer():
     class Shared(Parameters):
         share: OpenShare = 0.5

@@ -658,6 +658,12 @@ class TestGoingOn:
     def test_a_stream_finds_no_more_axes_than_features(self, x):
         assert small(n_components=8).partial_fit(x).n_active_components_ <= D
 
+    def test_a_stream_without_any_error_has_a_finite_density(self):
+        x = np.full((4, D), 1e8)
+        model = small(count_by="relevance", max_iter=1).fit(x).partial_fit(x)
+        assert model.noise_variance_ > 0.0
+        assert np.isfinite(model.score(x))
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_noise", [0, 2])

@@ -6,6 +6,7 @@ from scipy.special import digamma
 from scipy.stats import ortho_group
 from sklearn.datasets import make_swiss_roll
 
+from sklearn_ardvae import log_ratios as ratios_of
 from sklearn_ardvae.log_ratios import calibrated_dimension, sphere_log_ratio
 from sklearn_ardvae.metrics import intrinsic_dimension, local_dimension
 
@@ -304,3 +305,10 @@ def test_scikit_dimension_agrees():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_neighbours_that_coincide_in_their_last_digits_have_finite_ratios():
+    distances = np.array([[0.0, 0.0, 2.0], [0.0, 0.0, 0.0], [1.0, 2.0, 2.0]])
+    found = ratios_of.log_ratios(distances, 1, 3)
+    digits = -np.log(np.finfo(float).eps)
+    np.testing.assert_allclose(found, [2 * digits, 0.0, np.log(2.0)])

@@ -22,4 +22,3 @@ model.fit(X)
 if os.environ.get("RANK", "0") == "0":
     print(f"{os.environ.get('WORLD_SIZE', '1')} process(es) on {model.device_}")
     print(f"{model.n_active_components_} axes, beta {model.beta_:.3f}")
-    model.save("model.safetensors")

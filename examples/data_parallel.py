@@ -10,13 +10,14 @@ with the same model. Needs: pip install "sklearn_ardvae[distributed]"
 
 import os
 
-from sklearn_ardvae import ARDVAE
-from sklearn_ardvae.datasets import make_manifold
+from sklearn.datasets import load_digits
 
-X = make_manifold("network", 2000, n_dimensions=3, noise=0.1, random_state=0).data
+from sklearn_ardvae import ARDVAE
+
+X = load_digits().data
 
 # A batch is what one process would take: it is shared, not multiplied.
-model = ARDVAE(8, device="accelerate", batch_size=256, max_iter=60, random_state=0)
+model = ARDVAE(32, device="accelerate", random_state=0)
 model.fit(X)
 
 if os.environ.get("RANK", "0") == "0":

@@ -74,7 +74,7 @@ def train(pair: Pair, x: np.ndarray, epochs: int, fused: bool) -> Parts:
 
 
 def cases(toy: bool = False) -> Iterator[Case]:
-    n_rows, epochs, rounds = (200, 3, 2) if toy else (4_000, 5, 9)
+    n_rows, epochs, rounds = (200, 3, 2) if toy else (3_000, 5, 7)
     x = np.random.default_rng(0).standard_normal((n_rows, 64)).astype("f4")
     for threads in (1, 2):
         for pair in available([pair for pair in PAIRS if pair.name in NAMES]):

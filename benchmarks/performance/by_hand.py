@@ -141,7 +141,7 @@ def in_turns(x: np.ndarray, n_epochs: int, size: tuple, rounds: int) -> Turns:
 def cases(toy: bool = False) -> Iterator[Case]:
     for name, n_rows, n_epochs, rounds in (
         ("mlp", 10_000, 40, 5),
-        ("mnist", 500, 12, 3),
+        ("mnist", 500, 8, 3),
     ):
         if toy:
             n_rows, n_epochs, rounds = 20, 5, 2

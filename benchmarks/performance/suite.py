@@ -66,7 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     known = (*QUESTIONS, *ON_REQUEST)
     parser.add_argument("questions", nargs="*", default=QUESTIONS)
-    parser.add_argument("--only", nargs="+", help="cases with one of these in the name")
+    parser.add_argument("--only", nargs="+", help="cases that begin with one of these")
+    parser.add_argument("--threads", type=int, help="cases on so many")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--toy", action="store_true", help="as small as it runs")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -77,7 +78,9 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     for question in args.questions:
         for case in import_module(question).cases(args.toy):
-            if args.only and not any(word in case.name for word in args.only):
+            if args.only and not case.name.startswith(tuple(args.only)):
+                continue
+            if args.threads not in (None, case.threads):
                 continue
             if args.rounds:
                 case = replace(case, rounds=args.rounds)

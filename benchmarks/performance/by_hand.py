@@ -141,7 +141,7 @@ def in_turns(x: np.ndarray, n_epochs: int, size: tuple, rounds: int) -> Turns:
 def cases(toy: bool = False) -> Iterator[Case]:
     for name, n_rows, n_epochs, rounds in (
         ("mlp", 10_000, 40, 5),
-        ("mnist", 500, 8, 3),
+        ("mnist", 1_500, 7, 2),
     ):
         if toy:
             n_rows, n_epochs, rounds = 20, 5, 2
@@ -151,7 +151,7 @@ def cases(toy: bool = False) -> Iterator[Case]:
         yield Case(
             name,
             f"{n_rows} rows of {x.shape[1]} features, batches of {of['batch_size']}, "
-            f"{rounds} fits of {n_epochs} epochs",
+            f"fits of {n_epochs} epochs",
             partial(in_turns, x, n_epochs, size),
             {"an epoch": AIM, f"{MANY} epochs and the rest": AIM},
             rounds=rounds,

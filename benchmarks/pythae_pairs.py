@@ -1,8 +1,9 @@
 """Our estimators beside their counterparts in pythae: one row a pair.
 
-For `pythae_agreement.py` and `pythae_speed.py`. Both sides get the same networks, ours
-as `architecture=(encoder, decoder)`, theirs in thin adapters, and the same Adam. A pair
-whose estimator is not in this version of the package is left out, and said so.
+For `pythae_agreement.py` and `performance/beside_pythae.py`. Both sides get the same
+networks, ours as `architecture=(encoder, decoder)`, theirs in thin adapters, and the
+same Adam. A pair whose estimator is not in this version of the package is left out, and
+said so.
 """
 
 from __future__ import annotations

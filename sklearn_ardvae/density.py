@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
 __all__ = ["NAMED_DENSITIES", "check_density", "draw_from_density"]
 
 
-def _mixture(n_codes: int) -> GaussianMixture:
+def _mixture(n_codes: int) -> Any:
+    from sklearn.mixture import GaussianMixture  # slow to import, and seldom asked for
+
     return GaussianMixture(max(1, min(10, n_codes // 20)), max_iter=2000)
 
 

@@ -139,16 +139,17 @@ class Parameters(BaseEstimator):
             _change_defaults(cls, defaults)
             dataclasses.dataclass(eq=False, repr=False)(cls)
         cls.__init__.__signature__ = _shown_signature(cls)  # type: ignore[attr-defined]
+        shown = inspect.signature(cls).parameters
         constraints = cls._parameter_constraints | {
             name: constraints_of(annotation)
             for name, annotation in stated.items()
-            if name in inspect.signature(cls).parameters
+            if name in shown
         }
         # A subclass may take a parameter away, by ``field(init=False)``.
         cls._parameter_constraints = {
             name: constraint
             for name, constraint in constraints.items()
-            if name in inspect.signature(cls).parameters
+            if name in shown
         }
         fill_docstring(cls)
 

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
@@ -18,7 +18,32 @@ from ..nn.module import AutoencoderModule
 from ..randomness import SeededDraws
 from .threads import threads_for
 
-__all__ = ["count_flops", "environment", "in_precision_of"]
+__all__ = ["count_flops", "environment", "in_precision_of", "may_draw"]
+
+# Files of torch.nn.modules whose layers draw no random numbers, but for some of them.
+_SILENT = frozenset(
+    f"torch.nn.modules.{file}"
+    for file in (
+        "activation",
+        "batchnorm",
+        "container",
+        "conv",
+        "flatten",
+        "instancenorm",
+        "linear",
+        "normalization",
+        "padding",
+        "pixelshuffle",
+        "pooling",
+        "upsampling",
+    )
+)
+_DRAWING = (
+    nn.RReLU,
+    nn.MultiheadAttention,
+    nn.FractionalMaxPool2d,
+    nn.FractionalMaxPool3d,
+)
 
 _doubles: WeakKeyDictionary[AutoencoderModule, tuple[list[int], AutoencoderModule]]
 _doubles = WeakKeyDictionary()
@@ -46,13 +71,32 @@ def environment(
     SeededDraws or None
         Where these numbers come from.
     """
-    draws = SeededDraws(seed) if module.has_foreign_networks else None
+    # To look at every operation takes as long again as small networks take.
+    draws = SeededDraws(seed) if may_draw(module) else None
     with ExitStack() as stack:
         if next(module.parameters()).device.type == "cpu":
             stack.enter_context(threads_for(n_rows * module.flops_per_row))
         if draws is not None:
             stack.enter_context(draws)
         yield draws
+
+
+def may_draw(module: AutoencoderModule) -> bool:
+    """Return whether networks may draw random numbers by themselves.
+
+    Those of this package do not, nor do those that a user makes of torch's own layers
+    of which that is known. Of all other code it is not.
+    """
+    return module.has_foreign_networks and not all(map(_is_silent, module.modules()))
+
+
+def _is_silent(layer: nn.Module) -> bool:
+    """Return whether a layer certainly draws nothing, its children left aside."""
+    room, own = type(layer).__module__, vars(layer)
+    hooks = [name for name in own if name.endswith("_hooks") and own[name]]
+    package = __name__.partition(".")[0]
+    known = room in _SILENT or room.startswith(f"{package}.")
+    return not (hooks or "forward" in own or isinstance(layer, _DRAWING)) and known
 
 
 @torch.no_grad()

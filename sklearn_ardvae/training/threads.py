@@ -18,8 +18,8 @@ __all__ = ["threads_for"]
 
 # Floating point operations of a batch from which threads are used. On an idle machine a
 # step on two takes 0.93 of the time at 1e7, 0.76 at 6e7, 0.63 at 4e8 and 0.61 at 5e9
-# (benchmarks/threads.py); beside other work small ones wait for each other, many times
-# longer than they gain.
+# (benchmarks/performance/thread_worth.py); beside other work small ones wait for each
+# other, many times longer than they gain.
 WORTH_THREADS = 3e8
 
 

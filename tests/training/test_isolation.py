@@ -13,10 +13,12 @@ import torch
 from estimator_table import CLASSES, IDS, fast
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
 
 from sklearn_ardvae import ARDVAE, VAE
 from sklearn_ardvae.estimator.base import BaseAutoencoder
 from sklearn_ardvae.relevance import jacobian_weights
+from sklearn_ardvae.training import environment
 
 every_estimator = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
 
@@ -142,6 +144,47 @@ def test_networks_that_draw_are_repeatable_and_leave_the_global_generator(
     assert first.score(low_rank) == second.score(low_rank)
     np.testing.assert_array_equal(first.sample(3, 0), second.sample(3, 0))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def with_hook(layer):
+    layer.register_forward_hook(lambda _layer, _args, out: out)
+    return layer
+
+
+def with_own_forward(layer):
+    layer.forward = torch.rand_like
+    return layer
+
+
+MAY_DRAW = {
+    "layers of torch": (lambda: nn.Sequential(nn.BatchNorm1d(4), nn.SiLU()), False),
+    "folding": (lambda: nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Flatten()), False),
+    "dropout": (lambda: nn.Dropout(0.5), True),
+    "RReLU": (nn.RReLU, True),
+    "hook": (lambda: with_hook(nn.ReLU()), True),
+    "own forward": (lambda: with_own_forward(nn.ReLU()), True),
+    "spectral norm": (lambda: spectral_norm(nn.Linear(4, 4)), True),
+    "own class": (lambda: type("Own", (nn.ReLU,), {})(), True),
+}
+
+
+@pytest.mark.parametrize(("make", "expected"), MAY_DRAW.values(), ids=MAY_DRAW.keys())
+def test_it_is_known_which_networks_draw_nothing(make, expected, low_rank):
+    n_features = low_rank.shape[1]
+    encoder = nn.Sequential(nn.Linear(n_features, 4), make(), nn.Linear(4, 4))
+    model = VAE(2, architecture=(encoder, nn.Linear(2, n_features)), max_iter=1)
+    module = model.partial_fit(low_rank).module_
+    assert environment.may_draw(module) == expected
+
+
+def test_networks_that_draw_nothing_need_no_watching(low_rank, monkeypatch):
+    n_features = low_rank.shape[1]
+    encoder = nn.Sequential(nn.Linear(n_features, 8), nn.SiLU(), nn.Linear(8, 4))
+    networks = (encoder, nn.Linear(2, n_features))
+    fitted = [fast(VAE, architecture=networks, n_components=2).fit(low_rank)]
+    monkeypatch.setattr(environment, "may_draw", lambda module: True)
+    fitted.append(fast(VAE, architecture=networks, n_components=2).fit(low_rank))
+    assert weights(fitted[0]) == weights(fitted[1])
 
 
 def fit_in_a_child(connection, x):

@@ -1,24 +1,14 @@
-"""Time the metrics that loop or factorise, against limits on two cores.
+"""Time the metrics that loop or factorise, against limits.
 
-    python benchmarks/metric_speed.py
-    OMP_NUM_THREADS=2 python benchmarks/metric_speed.py   # if both cores are idle
-
-Prints seconds, the best of `--repeats`, and the limit; exits with 1 if one is exceeded.
+The limits are for one thread of an idle machine of today.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
-import time
-from collections.abc import Callable
-
-# On a busy machine two threads are slower than one: they wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from measure import Case
 
 from sklearn_ardvae.metrics import (
     density_coverage,
@@ -44,7 +34,7 @@ def grid_codes(n_codes: int) -> tuple[np.ndarray, np.ndarray]:
     return codes + 0.1 * rng.standard_normal(codes.shape), factors
 
 
-def cases() -> dict[str, tuple[float, Callable[[], object]]]:
+def limits() -> dict[str, tuple[float, Callable[[], object]]]:
     """Return limits in seconds and what is timed, by description."""
     rng = np.random.default_rng(0)
     codes, factors = grid_codes(10)
@@ -88,21 +78,14 @@ def cases() -> dict[str, tuple[float, Callable[[], object]]]:
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
-    repeats = parser.parse_args().repeats
-    exceeded = False
-    for name, (limit, function) in cases().items():
-        times = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            function()
-            times.append(time.perf_counter() - start)
-        exceeded |= min(times) > limit
-        print(f"{name}: {min(times):.2f} s (limit {limit:.0f} s)", flush=True)
-    return int(exceeded)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def cases(toy: bool = False) -> Iterator[Case]:
+    for name, (limit, function) in limits().items():
+        if toy and limit > 1.0:
+            continue
+        yield Case(
+            name,
+            f"limit {limit:g} s",
+            {"seconds": function},
+            {"": {"most": limit}},
+            rounds=1 if toy else 3,
+        )

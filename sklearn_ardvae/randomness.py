@@ -71,6 +71,11 @@ class SeededDraws(TorchDispatchMode):
         self.seed = seed
         self.generators: dict[torch.device, torch.Generator] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the import of torch's compiler, which takes as long as torch's own."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: OpOverload,

@@ -49,7 +49,7 @@ def jacobian_weights(
     Exact. With :math:`g(u) = J^\top u`, which reverse mode gives as a function of u,
     the column of axis l is the derivative of :math:`g_l` by u: one more reverse pass
     for each axis, several axes at a time. (Forward mode would be the shorter word, but
-    is no faster, and torch keeps one level of it for all threads.)
+    is faster for convolutions only, and torch keeps one level of it for all threads.)
 
     Parameters
     ----------

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from estimator_table import fast
 
 import sklearn_ardvae
+from sklearn_ardvae import ARDVAE
 
 # What a fresh process sees. Any warning is an error there.
 PROGRAM = """
@@ -48,6 +50,7 @@ def test_rooms_are_imported_when_they_are_first_looked_at(room, seen):
 def test_what_only_some_functions_need_is_not_imported(seen):
     heavy = {"matplotlib", "onnx", "onnxscript", "polars", "h5py", "safetensors"}
     assert not heavy & {name.partition(".")[0] for name in seen["import"]}
+    assert "sklearn.mixture" not in seen["import"]
 
 
 def test_relevance_does_not_load_forward_mode(seen):
@@ -60,3 +63,21 @@ def test_other_names_are_missed_by_name():
     with pytest.raises(AttributeError, match=r"'sklearn_ardvae' has no .* 'metric'"):
         sklearn_ardvae.metric  # noqa: B018
     assert set(sklearn_ardvae.__all__) <= set(dir(sklearn_ardvae))
+
+
+LOADS = """
+import sys
+import numpy as np
+from sklearn_ardvae import ARDVAE
+ARDVAE.load(sys.argv[1]).transform(np.ones((2, int(sys.argv[2])), dtype=np.float32))
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+def test_a_model_is_loaded_and_used_without_torchs_compiler(low_rank, tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "model.safetensors"
+    fast(ARDVAE).fit(low_rank).save(path)
+    command = [sys.executable, "-c", LOADS, str(path), str(low_rank.shape[1])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -120,6 +120,11 @@ class _Counter(TorchDispatchMode):
 
     flops = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the import of torch's compiler, as `SeededDraws` does."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: OpOverload,

@@ -27,7 +27,9 @@ def resolve_device(
     """
     if device is None:
         return data_device or torch.device("cpu")
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = None
+    if torch.accelerator.is_available():
+        accelerator = torch.accelerator.current_accelerator()
     if device == "auto":
         return accelerator or torch.device("cpu")
     try:

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help quickstart test test-slow lint format clean
+.PHONY: help quickstart test test-slow test-oldest test-newest lint format clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -17,6 +17,14 @@ test: lint  ## Lint, check the format, run the tests.
 
 test-slow: $(VENV)/.test  ## Run the tests that take minutes.
 	$(BIN)/python -m pytest -m slow
+
+test-oldest: $(VENV)-oldest/.test  ## Run the tests with the oldest releases that are supported.
+	$(VENV)-oldest/bin/python -m pytest
+
+test-newest:  ## Run the tests with the newest releases that there are.
+	test -x $(VENV)-newest/bin/python || $(PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager -e ".[test]"
+	$(VENV)-newest/bin/python -m pytest
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -32,5 +40,10 @@ $(VENV)/.%: pyproject.toml constraints.txt
 	$(INSTALL) -e ".[$*]"
 	touch $@
 
+$(VENV)-oldest/.test: pyproject.toml constraints-oldest.txt
+	test -x $(VENV)-oldest/bin/python || $(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e ".[test]"
+	touch $@
+
 clean:  ## Remove the environment and what the examples and benchmarks wrote.
-	rm -rf $(VENV) examples/output benchmarks/output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest examples/output benchmarks/output .mypy_cache .pytest_cache .ruff_cache .hypothesis

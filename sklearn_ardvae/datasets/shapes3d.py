@@ -260,6 +260,7 @@ def make_shapes3d(
     factors = SHAPES3D_GRID.factors(rows)
     _, _, _, scales, shapes, angles = SHAPES3D_GRID.values
     scenes, scene_of_row = np.unique(factors[:, 3:], axis=0, return_inverse=True)
+    scene_of_row = scene_of_row.ravel()  # numpy 2.0 keeps the axes
     order = np.argsort(scene_of_row, kind="stable")
     ends = np.searchsorted(scene_of_row[order], np.arange(1, len(scenes)))
     images = np.empty((len(rows), 3, _SIZE, _SIZE), np.uint8)

@@ -218,7 +218,7 @@ class GecoMultiplier(nn.Module):
         """Take the constraint's value on a batch, shape (), into the average."""
         self.rho.clamp_(self.SMALLEST_RHO, self.largest_rho)
         weight = torch.where(self.started > 0, 1.0 - self.decay, 1.0)
-        self.average.lerp_(constraint.detach(), weight)
+        self.average.lerp_(constraint.detach(), weight.to(self.average))
         self.started.fill_(1.0)
 
     @property

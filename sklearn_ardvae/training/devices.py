@@ -32,7 +32,9 @@ def resolve_device(
         return data_device or torch.device("cpu")
     if device == LAUNCHED:
         return launched_team()[1]
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    accelerator = None
+    if torch.accelerator.is_available():
+        accelerator = torch.accelerator.current_accelerator()
     if device == "auto":
         return accelerator or torch.device("cpu")
     try:

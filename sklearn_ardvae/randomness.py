@@ -19,6 +19,14 @@ from ._warnings import warn
 __all__ = ["SeededDraws", "Stream", "derived_generator", "derived_seed", "draw_seed"]
 
 
+# What fills an empty tensor as these functions do.
+_FILLS: dict[Any, Any] = {
+    torch.ops.aten.rand_like: Tensor.uniform_,
+    torch.ops.aten.randn_like: Tensor.normal_,
+    torch.ops.aten.randint_like: Tensor.random_,
+}
+
+
 class Stream(IntEnum):
     """The independent streams of random numbers that one seed is split into.
 
@@ -90,6 +98,8 @@ class SeededDraws(TorchDispatchMode):
         if func is torch.ops.aten.native_dropout.default:
             return _dropout(*args, generator=generator)
         drawing, place = _overload_with_generator(func)
+        if drawing is None and func.overloadpacket in _FILLS:
+            return _drawn_like(func.overloadpacket, args, kwargs, generator)
         if drawing is None:
             warn(
                 f"{func} takes no generator: it draws from torch's global one, which "
@@ -140,6 +150,16 @@ def _overload_with_generator(func: OpOverload) -> tuple[OpOverload | None, int |
         ):
             return other, None
     return None, None
+
+
+def _drawn_like(
+    function: Any, args: tuple, kwargs: dict[str, Any], generator: torch.Generator
+) -> Tensor:
+    """Return what a function does that takes no generator in torch 2.6."""
+    x, *bounds = args
+    if len(bounds) == 1:
+        bounds = [0, *bounds]
+    return _FILLS[function](torch.empty_like(x, **kwargs), *bounds, generator=generator)
 
 
 def _dropout(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -53,7 +54,8 @@ def settle_norms(network: nn.Module) -> None:
                 for _ in range(_ROUNDS):
                     _ = layer.weight
                 layer.eval()
-                if _largest_singular_value(layer) < 1.0 + _LEFT:
+                # Nor does a kernel that has diverged get any better.
+                if not _largest_singular_value(layer) >= 1.0 + _LEFT:
                     break
     network.eval()
 
@@ -64,4 +66,6 @@ def _largest_singular_value(layer: nn.Module) -> float:
     kernel = weight.detach().cpu()
     if isinstance(layer, _TRANSPOSED):
         kernel = kernel.transpose(0, 1)
+    if not kernel.isfinite().all():
+        return math.nan
     return torch.linalg.matrix_norm(kernel.flatten(1), 2).item()

@@ -177,11 +177,13 @@ def _mapped(function: Callable[[Tensor], Tensor], noise: Noise) -> Noise:
 class _ByAccelerate:
     """Talks through Hugging Face Accelerate, and so torch's distributed engine."""
 
-    def __init__(self, utils: Any) -> None:
-        self.utils = utils
+    def __init__(self, utils: Any, device: torch.device) -> None:
+        self.utils, self.device = utils, device
 
     def total(self, values: Tensor) -> Tensor:
-        return self.utils.reduce(values, reduction="sum")
+        # GPUs add up what lies on them only.
+        added = self.utils.reduce(values.to(self.device), reduction="sum")
+        return added.to(values.device)
 
     def from_first(self, value: Any) -> Any:
         return self.utils.broadcast_object_list([value], from_process=0)[0]
@@ -200,7 +202,8 @@ def launched_team() -> tuple[Team, torch.device]:
     state = accelerate.PartialState(cpu=not torch.accelerator.is_available())
     if state.num_processes == 1:
         return ALONE, state.device
-    exchange = _ByAccelerate(optional_module("accelerate.utils", "distributed"))
     # Of the CPU it numbers even that.
     device = state.device if state.device.type != "cpu" else torch.device("cpu")
-    return Team(state.num_processes, state.process_index, exchange), device
+    utils = optional_module("accelerate.utils", "distributed")
+    team = Team(state.num_processes, state.process_index, _ByAccelerate(utils, device))
+    return team, device

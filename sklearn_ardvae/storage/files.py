@@ -79,6 +79,9 @@ class FileRows:
             rows = np.empty((max(0, last - first), *self.shape[1:]), self.dtype)
             self._read(rows.reshape(-1).view(np.uint8).data, first)
             return rows
+        # The file may go on beyond these rows.
+        if len(key) and not -n_rows <= key.min() <= key.max() < n_rows:
+            raise IndexError(f"There are {n_rows} rows; asked for up to {key.max()}.")
         rows = np.empty((len(key), *self.shape[1:]), self.dtype)
         size, whole = self._row_bytes, rows.reshape(-1).view(np.uint8).data
         places = np.where(key < 0, key + n_rows, key).tolist()

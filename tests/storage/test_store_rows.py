@@ -231,6 +231,14 @@ class TestParts:
         np.testing.assert_array_equal(stored[key][0], rows[key][0])
         np.testing.assert_array_equal(stored[key][-1], rows[key][-1])
 
+    def test_rows_beyond_a_part_of_a_file_are_an_error(self, rows, tmp_path):
+        stored = store_rows(np.load(saved(rows, tmp_path), mmap_mode="r")[:100])
+        for place in (100, -101):
+            with pytest.raises(IndexError):
+                stored.read(np.array([0, place]))
+            with pytest.raises(IndexError):
+                stored[place]
+
     def test_columns_cannot_be_chosen(self, rows):
         with pytest.raises(IndexError, match="only rows"):
             store_rows(rows)[:, 0]

@@ -246,12 +246,6 @@ class BaseAutoencoder(
             self._n_coordinates = x.shape[1] if signal is not None else None
         self._built_from = self.get_params(deep=False)
         module = self._build_module()
-        if module.watches_unseen and not self.early_stopping:
-            raise ValueError(
-                f"{type(self).__name__} decides by evidence when training ends: with "
-                "early_stopping=False set count_by='relevance', and beta to a number "
-                "where there is one."
-            )
         if resume:
             self._continue(module)
         if units is None:
@@ -398,6 +392,12 @@ class BaseAutoencoder(
             )
             module = self._module_class(networks, **self._module_settings())
             module.flops_per_row = count_flops(module)
+        if module.watches_unseen and not self.early_stopping:
+            raise ValueError(
+                f"{type(self).__name__} decides by evidence when training ends: with "
+                "early_stopping=False set count_by='relevance', and beta to a number "
+                "where there is one."
+            )
         return module
 
     # --- scikit-learn -----------------------------------------------------------

@@ -26,6 +26,7 @@ from .methods.two_stage_vae import TwoStageVAE
 from .methods.vae import VAE, BetaVAE
 from .methods.wae import WAE
 from .model_selection.ard_vae_cv import ARDVAECV
+from .model_selection.ensemble import fit_together
 from .model_selection.path import Plateau
 from .relevance import Relevance, decoder_relevance
 from .storage.rows import StoredRows
@@ -64,6 +65,7 @@ __all__ = [
     "TwoStageVAE",
     "all_estimators",
     "decoder_relevance",
+    "fit_together",
     "store_rows",
 ]
 

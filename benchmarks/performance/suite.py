@@ -37,6 +37,7 @@ QUESTIONS = (
     "relevance_speed",
     "import_time",
     "growth",
+    "together",
     "thread_worth",
     "metric_speed",
 )

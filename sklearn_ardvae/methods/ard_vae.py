@@ -74,6 +74,8 @@ class ARDVAEModule(EvidenceModule):
         How many rows estimate the prior, and how often they are drawn.
     """
 
+    is_stackable = True
+
     beta: float | None
     prior: str
     held_out: HeldOut

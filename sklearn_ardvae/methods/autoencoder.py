@@ -171,6 +171,8 @@ class SparseModule(DeterministicModule):
         The mean activation that "kl" wants.
     """
 
+    is_stackable = True
+
     kind: str
     rate: float
 

@@ -33,6 +33,8 @@ class DIPVAEModule(EvidenceModule):
     off_diagonal_weight, diagonal_weight : float
     """
 
+    is_stackable = True
+
     kind: str
     off_diagonal_weight: float
     diagonal_weight: float

@@ -128,6 +128,8 @@ class NGVAEModule(VariationalModule):
         The largest mean of E[1/lambda] of an active axis, for "variance".
     """
 
+    is_stackable = True
+
     slope: float
     normalize_regime: bool
     initial_p: float

@@ -34,6 +34,8 @@ class RAEModule(DeterministicModule):
     kind : {"l2", "gradient", "spectral", "none"}
     """
 
+    is_stackable = True
+
     code_weight: float
     kind: str
 

@@ -44,6 +44,8 @@ class VAEModule(EvidenceModule):
         g^2 at the start.
     """
 
+    is_stackable = True
+
     beta = 1.0
 
     noise_model: str
@@ -172,6 +174,8 @@ class BetaVAEModule(EvidenceModule):
     n_epochs : int
         The budget of a stream, which does not know its own.
     """
+
+    is_stackable = True
 
     capacity: float | None
     capacity_rise: float

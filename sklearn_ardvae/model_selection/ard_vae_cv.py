@@ -9,12 +9,15 @@ import os
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
+from itertools import chain, pairwise
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import KFold, check_cv
@@ -28,7 +31,9 @@ from ..estimator.validation import ValidRows, validate_rows
 from ..methods.ard_vae import ARDVAE
 from ..randomness import draw_seed
 from ..training.books import DivergedError
+from ..training.lockstep import run_in_lockstep
 from ..training.log import PathLog
+from .ensemble import fits_together
 from .path import (
     Floats,
     Plateau,
@@ -96,7 +101,9 @@ class ARDVAECV(ARDVAE):
         it over the folds, the one of the fewest active components (mean over the
         folds), and among equals that of the highest evidence. The rule needs two folds.
     n_jobs : int or None, default=None
-        Fits at the same time, see :term:`n_jobs`. Results do not depend on it.
+        Processes at the same time, see :term:`n_jobs`. Each takes up to ten fits of
+        small networks together, as `fit_together` does, unless there is a `checkpoint`.
+        Results depend on it by rounding alone.
     architecture : "auto", str or pair, default="auto"
         The networks. ``"auto"`` is ``"mlp"``. With ``"linear_mlp"`` rows are
         standardised inside, so that the scale of X matters to nothing but the units of
@@ -370,24 +377,15 @@ class ARDVAECV(ARDVAE):
 
     def _path(self, search: _Search, context: Any) -> Iterator[_FoldResult]:
         """Yield what comes of each fit, in order."""
-        results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+        together = Parallel(n_jobs=self.n_jobs, return_as="generator")(
             delayed(_fit_and_score)(
-                self._model(
-                    _Candidate,
-                    beta=float(search.betas[b]),
-                    n_components=search.sizes[s],
-                    random_state=search.seed,
-                    checkpoint=search.folder_of(b, s, f),
-                    callbacks=deepcopy(self.callbacks),
-                    warm_start=False,
-                    on_interrupt="raise",
-                    verbose=0,
-                ),
+                [self._candidate(search, *task) for task in tasks],
                 search.rows,
-                *search.folds[f],
+                [search.folds[fold] for *_, fold in tasks],
             )
-            for b, s, f in search.tasks
+            for tasks in search.shared_out(effective_n_jobs(self.n_jobs))
         )
+        results = chain.from_iterable(together)
         for _ in search.tasks:
             if context is None:
                 yield next(results)
@@ -396,6 +394,19 @@ class ARDVAECV(ARDVAE):
             task.call_on_fit_task_begin(estimator=self)
             yield next(results)
             task.call_on_fit_task_end(estimator=self)
+
+    def _candidate(self, search: _Search, beta: int, size: int, fold: int) -> ARDVAE:
+        return self._model(
+            _Candidate,
+            beta=float(search.betas[beta]),
+            n_components=search.sizes[size],
+            random_state=search.seed,
+            checkpoint=search.folder_of(beta, size, fold),
+            callbacks=deepcopy(self.callbacks),
+            warm_start=False,
+            on_interrupt="raise",
+            verbose=0,
+        )
 
     def _warn_of_path(
         self, reasons: list[str], n_unfinished: int, evidence: Floats
@@ -478,8 +489,29 @@ class _Search:
         """Indices of beta, size and fold of each fit, in order."""
         return [(b, s, f) for b, s, f in np.ndindex(self.shape)]
 
+    def shared_out(self, n_workers: int) -> list[list[tuple[int, int, int]]]:
+        """Return the tasks by those that are fitted together, in order."""
+        tasks, most = self.tasks, fits_together(self.rows)
+        # A fit that is taken up again must find the company that it had.
+        if self.checkpoint is not None:
+            most = 1
+        n_groups = max(-(-len(tasks) // most), min(n_workers, len(tasks)))
+        bounds = [len(tasks) * i // n_groups for i in range(n_groups + 1)]
+        return [tasks[first:last] for first, last in pairwise(bounds)]
+
 
 def _fit_and_score(
+    models: list[ARDVAE], rows: ValidRows, folds: list[tuple[NDArray, NDArray]]
+) -> list[_FoldResult]:
+    return run_in_lockstep(
+        [
+            partial(_fit_and_score_one, model, rows, *fold)
+            for model, fold in zip(models, folds, strict=True)
+        ]
+    )
+
+
+def _fit_and_score_one(
     model: ARDVAE, rows: ValidRows, train: NDArray, test: NDArray
 ) -> _FoldResult:
     try:

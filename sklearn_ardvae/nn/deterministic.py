@@ -32,6 +32,8 @@ class DeterministicModule(AutoencoderModule):
         w.
     """
 
+    is_stackable = True
+
     penalty_weight: float = 0.0
 
     def __init__(self, networks: Networks, **settings: Any) -> None:

@@ -232,6 +232,10 @@ class AutoencoderModule(InUnits):
     limits_axes = False
     #: Whether what optimisers remember has nothing to do with the coming epoch.
     begins_anew = False
+    #: Whether ``torch.func.vmap`` can take the loss of several modules at once, and the
+    #: loss leaves the module as it is. It holds for the class that says so, not for
+    #: those below it.
+    is_stackable = False
     #: Floating point operations of a row's way there and back; unknown until counted.
     flops_per_row = math.inf
 

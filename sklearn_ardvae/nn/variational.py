@@ -90,6 +90,8 @@ class VariationalModule(AutoencoderModule):
 
     def weighted_sum(self, reconstruction: Tensor, kl: Tensor) -> Tensor:
         """Return the two terms of the bound as one, shape ()."""
+        if isinstance(self.beta, Tensor):  # where several modules are one
+            return torch.addcmul(reconstruction, self.beta, kl)
         return torch.add(reconstruction, kl, alpha=self.beta)
 
     def loss(self, x: Tensor, noise: Tensor) -> LossTerms:

@@ -24,6 +24,7 @@ from .batches import Rows, TensorBatches
 from .books import ActiveCount, Sums, check_finite
 from .environment import environment
 from .interrupts import Interrupts
+from .lockstep import steps_with_others
 from .log import EpochLog
 from .optimizers import fused_runs_on, take_moments
 from .resuming import Checkpoints
@@ -441,12 +442,14 @@ class AutoencoderNet(NeuralNet):
             self.valid_generator_ = derived_generator(
                 self.seed, Stream.VALIDATION, device=self.device
             )
-        n_batches = 0
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch)
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-            n_batches += 1
+        n_batches = steps_with_others(self, iterator) if training else None
+        if n_batches is None:
+            n_batches = 0
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch)
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+                n_batches += 1
         self.history.record(f"{prefix}_batch_count", n_batches)
         if training:
             self._set_mode(training=False)

@@ -26,6 +26,8 @@ from sklearn_ardvae.randomness import draw_seed
 
 BETAS = [0.5, 0.05, 0.005]
 SETTINGS = FAST | {"n_components": 4, "max_iter": 6}
+# Of float32, in the sums of six epochs, where fits share a computation.
+ROUNDING = 1e-4
 
 
 def search(**params):
@@ -34,6 +36,10 @@ def search(**params):
 
 def by_hand(**params):
     return ARDVAE(**SETTINGS | params)
+
+
+def same(value):
+    return pytest.approx(value, rel=ROUNDING)
 
 
 def weights(model):
@@ -72,7 +78,7 @@ def test_evidence_and_counts_are_those_of_fits_by_hand(cv, betas, rows):
     for i, beta in enumerate(betas):
         for j, (train, test) in enumerate(folds):
             alone = by_hand(beta=beta).fit(rows[train])
-            assert model.evidence_path_[i, j] == alone.score(rows[test])
+            assert model.evidence_path_[i, j] == same(alone.score(rows[test]))
             assert model.n_active_path_[i, j] == alone.n_active_components_
 
 
@@ -81,7 +87,9 @@ def test_several_latent_sizes_have_an_axis_of_the_path(rows):
     assert model.evidence_path_.shape == (3, 2, 2) == model.n_active_path_.shape
     for i, size in enumerate((2, 4)):
         alone = search(n_components=size, cv=2).fit(rows)
-        np.testing.assert_array_equal(model.evidence_path_[:, i], alone.evidence_path_)
+        np.testing.assert_allclose(
+            model.evidence_path_[:, i], alone.evidence_path_, rtol=ROUNDING
+        )
     place = simplest_within_one_error(model.evidence_path_, model.n_active_path_)
     assert (model.beta_, model.n_components_) == (BETAS[place[0]], [2, 4][place[1]])
     counts = np.sort(model.n_active_path_[:, place[1]])[:, 0]
@@ -94,7 +102,7 @@ def test_groups_keep_their_rows_together(rows):
     model = search(betas=[0.05], cv=split).fit(rows)
     assert model.evidence_path_.shape == (1, 4)
     train = by_hand(beta=0.05).fit(rows[fold != 2])
-    assert model.evidence_path_[0, 2] == train.score(rows[fold == 2])
+    assert model.evidence_path_[0, 2] == same(train.score(rows[fold == 2]))
 
 
 def test_y_is_for_the_splitter(rows):
@@ -106,14 +114,16 @@ def test_y_is_for_the_splitter(rows):
 
     model = search(betas=[0.05], cv=ByLabel(2)).fit(rows, y)
     scores = [by_hand(beta=0.05).fit(rows[y == v]).score(rows[y != v]) for v in (0, 1)]
-    assert sorted(model.evidence_path_[0]) == sorted(scores)
+    assert sorted(model.evidence_path_[0]) == same(sorted(scores))
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_results_do_not_depend_on_the_number_of_workers(backend, rows, found):
     with joblib.parallel_config(backend):
         model = search(n_jobs=2).fit(rows)
-    np.testing.assert_array_equal(model.evidence_path_, found.evidence_path_)
+    np.testing.assert_allclose(
+        model.evidence_path_, found.evidence_path_, rtol=ROUNDING
+    )
     np.testing.assert_array_equal(model.n_active_path_, found.n_active_path_)
     assert weights(model) == weights(found)
 
@@ -263,11 +273,11 @@ def test_ctrl_c_ends_a_search_and_keeps_the_model(rows):
             if Interrupt.n_fits == self.fit and len(net.history) == 3:
                 signal.raise_signal(signal.SIGINT)
 
-    Interrupt.fit = 2
+    Interrupt.fit = 9  # all have begun: they go on side by side
     model = search(callbacks=[Interrupt()])
     with pytest.raises(KeyboardInterrupt):
         model.fit(rows)
-    assert Interrupt.n_fits == 2
+    assert Interrupt.n_fits == 9
     assert not model.__sklearn_is_fitted__()
     Interrupt.n_fits, Interrupt.fit = 0, 10
     with pytest.warns(UserWarning, match="Training interrupted"):

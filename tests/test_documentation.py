@@ -11,6 +11,7 @@ from estimator_table import CLASSES, IDS, fast
 
 import sklearn_ardvae
 import sklearn_ardvae.datasets
+import sklearn_ardvae.inspection
 import sklearn_ardvae.metrics
 from sklearn_ardvae.estimator.parameters import PROJECT_URL
 
@@ -36,12 +37,12 @@ def test_public_names_are_listed(file, name):
     assert f"`{name}`" in (ROOT / file).read_text()
 
 
-ROOMS = (sklearn_ardvae.datasets, sklearn_ardvae.metrics)
+ROOMS = (sklearn_ardvae.datasets, sklearn_ardvae.inspection, sklearn_ardvae.metrics)
 IN_ROOMS = [(room, name) for room in ROOMS for name in room.__all__]
 
 
 @pytest.mark.parametrize(("room", "name"), IN_ROOMS, ids=[name for _, name in IN_ROOMS])
-def test_data_sets_and_metrics_are_documented(room, name):
+def test_what_rooms_hold_is_documented(room, name):
     assert f"| `{name}` |" in (ROOT / "docs/api.md").read_text()
     function = getattr(room, name)
     if inspect.isfunction(function):

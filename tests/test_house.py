@@ -17,6 +17,7 @@ from sklearn_ardvae.nn.variational import VariationalModule
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sklearn_ardvae"
 FLOORS = {
+    "inspection": 5,
     "model_selection": 5,
     "methods": 4,
     "estimator": 3,

@@ -16,7 +16,7 @@ import json, sys
 import sklearn_ardvae
 
 seen = {"import": list(sys.modules), "dir": dir(sklearn_ardvae)}
-for room in ("datasets", "metrics"):
+for room in ("datasets", "metrics", "inspection"):
     seen[room] = list(sys.modules)
     module = getattr(sklearn_ardvae, room)
     assert module.__all__
@@ -41,7 +41,7 @@ def seen():
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("room", ["datasets", "metrics"])
+@pytest.mark.parametrize("room", ["datasets", "metrics", "inspection"])
 def test_rooms_are_imported_when_they_are_first_looked_at(room, seen):
     assert f"sklearn_ardvae.{room}" not in seen[room]
     assert room in seen["dir"]
@@ -51,6 +51,7 @@ def test_what_only_some_functions_need_is_not_imported(seen):
     heavy = {"matplotlib", "onnx", "onnxscript", "polars", "h5py", "safetensors"}
     assert not heavy & {name.partition(".")[0] for name in seen["import"]}
     assert "sklearn.mixture" not in seen["import"]
+    assert "matplotlib" not in seen["inspection"]
 
 
 def test_relevance_does_not_load_forward_mode(seen):

@@ -130,6 +130,7 @@ def test_the_recipes_do_what_they_say(tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn.callback")
     pytest.importorskip("onnxscript")
     pytest.importorskip("distributed")
+    pytest.importorskip("matplotlib").use("agg")
     monkeypatch.chdir(tmp_path)
     page = ROOT / "docs/recipes.md"
     text, made = page.read_text(), {}
@@ -150,4 +151,4 @@ def test_the_recipes_do_what_they_say(tmp_path, monkeypatch, capsys):
     assert made["image"].shape == (8, 8)
     assert "lowest valid_loss" in capsys.readouterr().out
     names = {path.name if path.is_dir() else path.suffix for path in tmp_path.iterdir()}
-    assert names == {".npy", ".onnx", ".safetensors", "run"}
+    assert names == {".npy", ".onnx", ".png", ".safetensors", "run"}

@@ -5,6 +5,22 @@ from a pipeline that ends in one, and `plot` draws it. Needs matplotlib:
 ``pip install "sklearn_ardvae[plot]"``, which only `plot` imports.
 """
 
+from .beta_path import BetaPathDisplay
+from .dimension import DimensionDisplay
+from .latent_space import LatentSpaceDisplay
+from .reconstruction import ReconstructionDisplay
 from .relevance import RelevanceDisplay
+from .sample import SampleDisplay
+from .training import TrainingDisplay
+from .traversal import LatentTraversalDisplay
 
-__all__ = ["RelevanceDisplay"]
+__all__ = [
+    "BetaPathDisplay",
+    "DimensionDisplay",
+    "LatentSpaceDisplay",
+    "LatentTraversalDisplay",
+    "ReconstructionDisplay",
+    "RelevanceDisplay",
+    "SampleDisplay",
+    "TrainingDisplay",
+]

@@ -11,7 +11,6 @@ from .._optional import optional_module
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = [
     "ACTIVE",
@@ -19,7 +18,10 @@ __all__ = [
     "EMPHASIS",
     "OTHER",
     "SEQUENTIAL",
-    "SIGNED",
+    "add_scale",
+    "at_the_edge",
+    "colors_of",
+    "legend_above",
     "one_place",
     "places",
     "pyplot",
@@ -38,8 +40,8 @@ CATEGORIES = (
     "#F0E442",
 )
 ACTIVE, EMPHASIS, OTHER = CATEGORIES[0], CATEGORIES[3], "#B8B8B8"
-#: Maps of colours, of which the lightness tells the order too.
-SEQUENTIAL, SIGNED = "viridis", "cividis"
+#: A map of colours whose lightness tells the order too.
+SEQUENTIAL = "viridis"
 
 
 def pyplot() -> Any:
@@ -47,17 +49,22 @@ def pyplot() -> Any:
     return optional_module("matplotlib.pyplot", "plot")
 
 
-def one_place(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Return `ax`, or the axes of a new figure of `size` inches."""
+def one_place(
+    ax: Axes | None, size: tuple[float, float], layout: str = "constrained"
+) -> Axes:
+    """Return `ax`, or the axes of a new figure of `size` inches.
+
+    Axes of a fixed aspect need the layout "compressed".
+    """
     if ax is not None:
         return ax
-    return pyplot().subplots(figsize=size, layout="constrained")[1]
+    return pyplot().subplots(figsize=size, layout=layout)[1]
 
 
 def places(
     ax: Any, n: int, n_columns: int, size: tuple[float, float]
-) -> tuple[Figure, NDArray[np.object_]]:
-    """Return a figure and `n` axes in it.
+) -> NDArray[np.object_]:
+    """Return `n` axes in one figure.
 
     Parameters
     ----------
@@ -75,24 +82,61 @@ def places(
                 f"ax holds {len(given)} axes, but this display draws {n} panels: pass "
                 f"{n} axes, or a single one, which is divided."
             )
-        return given[0].figure, given
+        return given
     n_columns = min(n, n_columns)
     n_rows = -(-n // n_columns)
     if ax is None:
         plt = pyplot()
         whole = (size[0] * n_columns, size[1] * n_rows)
-        figure = plt.figure(figsize=whole, layout="constrained")
+        figure: Any = plt.figure(figsize=whole, layout="constrained")
         grid = figure.add_gridspec(n_rows, n_columns)
     else:
         figure, spec = ax.figure, ax.get_subplotspec()
         ax.set_axis_off()
         if spec is None:
-            box = ax.get_position()
-            edges = dict(
-                zip(("left", "bottom", "right", "top"), box.extents, strict=True)
+            left, bottom, right, top = ax.get_position().extents
+            grid = figure.add_gridspec(
+                n_rows, n_columns, left=left, bottom=bottom, right=right, top=top
             )
-            grid = figure.add_gridspec(n_rows, n_columns, **edges)
         else:
             grid = spec.subgridspec(n_rows, n_columns)
     made = [figure.add_subplot(grid[i // n_columns, i % n_columns]) for i in range(n)]
-    return figure, np.array(made, dtype=object)
+    return np.array(made, dtype=object)
+
+
+def at_the_edge(ax: Any, n: int, n_columns: int) -> list[tuple[bool, bool]]:
+    """Return whether each panel of `places` is the first of its row, the last below.
+
+    Of panels that a user has placed each is both.
+    """
+    n_columns = min(n, n_columns)
+    if ax is not None and np.ndim(ax) > 0:
+        return [(True, True)] * n
+    return [(i % n_columns == 0, i + n_columns >= n) for i in range(n)]
+
+
+def legend_above(ax: Axes) -> None:
+    """Say what is what above `ax`, where it hides nothing."""
+    ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=3,
+        frameon=False,
+        fontsize="small",
+        borderaxespad=0.2,
+    )
+
+
+def add_scale(axes: Any, values: tuple[float, float], cmap: str, label: str) -> None:
+    """Draw beside `axes` which colour stands for which value."""
+    plt = pyplot()
+    norm = plt.Normalize(*values)
+    mappable = plt.cm.ScalarMappable(norm, cmap)
+    axes[0].figure.colorbar(mappable, ax=list(axes), label=label)
+
+
+def colors_of(values: NDArray, cmap: str) -> NDArray[np.floating]:
+    """Return a colour for each value, over the whole of a map, (n_values, 4)."""
+    low, high = float(values.min()), float(values.max())
+    shares = (values - low) / ((high - low) or 1.0)
+    return pyplot().get_cmap(cmap)(shares)

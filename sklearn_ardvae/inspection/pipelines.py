@@ -78,6 +78,11 @@ class Source:
             return plain
         return np.asarray(self.before.inverse_transform(plain))
 
+    def given(self, X: ArrayLike, rows: Any) -> NDArray[np.floating]:
+        """Return X as it is shown beside what `shown` returns; `rows` is `rows(X)`."""
+        plain = np.asarray(X if self.is_undone else rows)
+        return plain.reshape(len(plain), -1)
+
     def codes(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the codes of X on the active axes, most relevant first.
 

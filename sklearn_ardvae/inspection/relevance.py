@@ -152,29 +152,40 @@ class RelevanceDisplay:
         self.bars_ = ax.bar(places, relevance[ranked], color=colors, zorder=2)
         if self.intervals is not None:
             ends = np.asarray(self.intervals)[ranked]
-            ax.vlines(places, ends[:, 0], ends[:, 1], color="black", lw=1.2, zorder=3)
+            label = "interval of the relevance"
+            ax.vlines(places, *ends.T, color="black", lw=1.2, zorder=3, label=label)
         right = self.cumulative_ax_ = ax.twinx()
         (self.line_,) = right.plot(
             places, cumulative, color=EMPHASIS, marker="o", ms=3.5, lw=1.2
         )
         if self.threshold is not None:
-            right.axhline(self.threshold, color=EMPHASIS, ls=":", lw=1.2)
+            label = f"{self.threshold:.4g} of the total, which the active axes exceed"
+            right.axhline(self.threshold, color=EMPHASIS, ls=":", lw=1.2, label=label)
+        _explain(ax, right)
         right.set_ylim(0.0, 1.05)
         right.set_ylabel("cumulative share (line)", color=EMPHASIS)
         right.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         ax.set_ylim(bottom=0.0)
         every = -(-shown // 20)
+        name = "" if self.estimator_name is None else f"{self.estimator_name}: "
         ax.set_xticks(places[::every], ranked[::every])
         ax.set(
             xlabel="latent axis, most relevant first",
             ylabel="relevance, squared units of X (bars)",
-            title=self._title(len(active), len(relevance)),
+            title=name + f"{len(active)} of {len(relevance)} axes are active",
         )
         return self
 
-    def _title(self, n_active: int, n_components: int) -> str:
-        of = f"{n_active} of {n_components} axes are active"
-        name = "" if self.estimator_name is None else f"{self.estimator_name}: "
-        if self.threshold is not None:
-            of += f" (more than {self.threshold:.4g} of the relevance)"
-        return name + of
+
+def _explain(ax: Axes, right: Axes) -> None:
+    """Say what is in either axes, in the one in front."""
+    handles, labels = right.get_legend_handles_labels()
+    more, more_labels = ax.get_legend_handles_labels()
+    if labels or more_labels:
+        right.legend(
+            handles + more,
+            labels + more_labels,
+            loc="center right",
+            frameon=False,
+            fontsize="small",
+        )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .drawing import CATEGORIES, EMPHASIS, OTHER, places
 from .pipelines import Source
-
-if TYPE_CHECKING:
-    from ..model_selection.path import Plateau
 
 __all__ = ["BetaPathDisplay"]
 
@@ -71,7 +68,7 @@ class BetaPathDisplay:
         n_active_path: ArrayLike,
         *,
         beta: float | None = None,
-        plateau: Plateau | None = None,
+        plateau: Any = None,
         sizes: ArrayLike | None = None,
     ) -> None:
         self.betas = betas

@@ -141,6 +141,7 @@ def test_all_parameters_and_attributes_are_documented(cls, models, scaled):
         (set(inspect.signature(display.plot).parameters), cls.plot.__doc__),
     ):
         text = inspect.cleandoc(doc or cls.from_estimator.__doc__)
+        text = text.partition("See Also")[0]
         entries = re.findall(r"^(\w[\w, ]*) : ", text, re.MULTILINE)
         assert made == {name for entry in entries for name in entry.split(", ")}
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["LatentSpaceDisplay"]
 
 _IN_A_ROW = 3
-# Classes up to which each has its own colour and form; black and yellow stay out.
-_COLORS, _MARKERS = CATEGORIES[:6], "o^sD"
+# Classes up to which each has its own colour and form; yellow stays out.
+_COLORS, _MARKERS = CATEGORIES[:7], "o^sD"
 _MOST_CLASSES = len(_COLORS) * len(_MARKERS)
 
 
@@ -37,7 +37,7 @@ class LatentSpaceDisplay:
     std : array-like of shape (n_samples, n_axes), default=None
         Deviations of the posteriors; None draws no ellipses.
     y : array-like of shape (n_samples,), default=None
-        Classes, at most 24, or numbers, by which points are coloured.
+        Classes, at most 28, or numbers, by which points are coloured.
     axis_labels : array-like of str of shape (n_axes,), default=None
         Names of the axes.
 

@@ -627,7 +627,7 @@ class TestLatentSpace:
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             LatentSpaceDisplay(codes, y=np.zeros(29)).plot()
         names = [f"class {i}" for i in range(30)]
-        with pytest.raises(ValueError, match="holds 30 classes, but 24 are the most"):
+        with pytest.raises(ValueError, match="holds 30 classes, but 28 are the most"):
             LatentSpaceDisplay(codes, y=names).plot()
 
 

@@ -80,9 +80,9 @@ def main() -> None:
     args = parser.parse_args()
     start = time.perf_counter()
     X, y = load_digits(return_X_y=True)
-    train, test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    train, images, y_train, y_test = train_test_split(X / 16, y, random_state=0)
     inked = VarianceThreshold(0.01).fit(train)
-    train, test = inked.transform(train), inked.transform(test)
+    train, test = inked.transform(train), inked.transform(images)
 
     model = ARDVAE(random_state=0).fit(train)
     print(model.summary())
@@ -90,9 +90,8 @@ def main() -> None:
     compare(model, train, test, y_train, y_test)
     if args.search:
         search(train, test)
-    path = draw_report(
-        model, test, (8, 8), OUTPUT / "quickstart.png", inked.inverse_transform
-    )
+    pipeline = make_pipeline(inked, model)
+    path = draw_report(pipeline, images, (8, 8), OUTPUT / "quickstart.png")
     print(f"\nRelevance, reconstructions, samples and traversals: {path}")
     print(f"{time.perf_counter() - start:.0f} seconds in all")
 

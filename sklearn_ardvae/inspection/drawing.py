@@ -69,7 +69,7 @@ def places(
     Parameters
     ----------
     ax : Axes, array-like of Axes or None
-        One is divided; of several, there must be `n`; None makes a new figure.
+        One is divided into `n`; of several, there must be `n`; None makes a new figure.
     n, n_columns : int
         Panels, and how many stand side by side at most.
     size : (float, float)
@@ -83,6 +83,8 @@ def places(
                 f"{n} axes, or a single one, which is divided."
             )
         return given
+    if ax is not None and n == 1:
+        return np.array([ax], dtype=object)
     n_columns = min(n, n_columns)
     n_rows = -(-n // n_columns)
     if ax is None:

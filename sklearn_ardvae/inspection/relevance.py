@@ -159,7 +159,7 @@ class RelevanceDisplay:
             places, cumulative, color=EMPHASIS, marker="o", ms=3.5, lw=1.2
         )
         if self.threshold is not None:
-            label = f"{self.threshold:.4g} of the total, which the active axes exceed"
+            label = f"{self.threshold:.4g} of the total"
             right.axhline(self.threshold, color=EMPHASIS, ls=":", lw=1.2, label=label)
         _explain(ax, right)
         right.set_ylim(0.0, 1.05)

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_scalar
 
 from .drawing import ACTIVE, OTHER, legend_above, one_place, places
 from .pipelines import Source
-from .rows import Kind, RowsDisplay, draw_images, kind_of_rows, limits_of
+from .rows import Kind, RowsDisplay, draw_images, kind_of_rows
 
 __all__ = ["SampleDisplay"]
 
@@ -26,7 +26,8 @@ class SampleDisplay(RowsDisplay):
     samples : array-like of shape (n_samples, n_features)
         Drawn from a model.
     X : array-like of shape (n_rows, n_features), default=None
-        Data, to compare curves and tables with.
+        Data, to compare curves and tables with; of images they tell what is black and
+        white.
     %(row_parameters)s
 
     Attributes
@@ -92,7 +93,8 @@ class SampleDisplay(RowsDisplay):
             One of this package, or a pipeline that ends in one, fitted. Samples are
             shown in the units of the pipeline's data, if its steps can be undone.
         X : array-like of shape (n_rows, n_features), default=None
-            Data, to compare curves and tables with, and what `density` is fitted to.
+            Data, to compare curves and tables with, and what `density` is fitted to; of
+            images they tell what is black and white.
         n_samples : int, default=40
             How many, >= 1; for histograms of tables take some hundreds.
         density : str or estimator, default=None
@@ -117,7 +119,6 @@ class SampleDisplay(RowsDisplay):
         return cls(
             samples,
             X=given,
-            limits=None if given is None else limits_of(given),
             **kind_of_rows(source, samples.shape[1], kind, image_shape),
         )
 
@@ -177,7 +178,7 @@ class SampleDisplay(RowsDisplay):
             place,
             sheet.reshape(n_rows, n_columns, n_features),
             self.image_shape,
-            self._limits(samples),
+            self._limits(samples if self.X is None else np.asarray(self.X)),
             cmap,
         ).ravel()[:n]
 

@@ -509,6 +509,12 @@ class TestSample:
         expected = model.sample(7, random_state=3).reshape(7, 3, 4)
         np.testing.assert_array_equal(drawn(display.artists_), expected)
 
+    def test_data_tell_what_is_black_and_white(self, models, scaled):
+        display = SampleDisplay.from_estimator(
+            models["VAE"], scaled, n_samples=3, image_shape=(3, 4)
+        ).plot()
+        assert display.artists_[0].get_clim() == (scaled.min(), scaled.max())
+
     def test_curves_in_front_of_data(self, models, scaled):
         display = SampleDisplay.from_estimator(
             models["VAE"], scaled, n_samples=5, random_state=0, kind="curve"

@@ -168,7 +168,6 @@ class ReconstructionDisplay(RowsDisplay):
         n_columns = min(n_columns, n)
         n_rows = -(-n // n_columns)
         limits = self._limits(X)
-        # White, where there is no image.
         sheet = np.full((n_rows, 2, n_columns, n_features), np.nan)
         for i, j in np.ndindex(n_rows, n_columns):
             k = i * n_columns + j

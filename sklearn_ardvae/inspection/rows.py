@@ -151,6 +151,7 @@ def draw_images(
     ----------
     ax : Axes
     rows : ndarray of shape (n_rows, n_columns, n_features)
+        NaN where there is no image.
     shape : tuple of int
     limits : (float, float)
     cmap : str
@@ -159,7 +160,7 @@ def draw_images(
     Returns
     -------
     ndarray of AxesImage of shape (n_rows, n_columns)
-        Image (i, j) is centred at x = j and y = i.
+        Image (i, j) is centred at x = j and y = i; None where there is none.
     """
     pixels = as_pixels(rows, shape, limits)
     n_rows, n_columns = rows.shape[:2]
@@ -167,6 +168,8 @@ def draw_images(
     half = 0.5 / (1.0 + _GAP)
     drawn = np.empty((n_rows, n_columns), dtype=object)
     for i, j in np.ndindex(n_rows, n_columns):
+        if np.isnan(rows[i, j]).all():
+            continue
         drawn[i, j] = ax.imshow(
             pixels[i, j],
             cmap=cmap,

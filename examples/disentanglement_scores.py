@@ -1,4 +1,7 @@
-"""Score three representations of the same factors with all disentanglement metrics.
+"""Three representations of the same factors, and all disentanglement metrics
+===========================================================================
+
+::
 
     python examples/disentanglement_scores.py
 

@@ -163,6 +163,8 @@ class ARDVAECV(ARDVAE):
     line is printed for each candidate, and the chosen model prints as others do;
     callbacks of scikit-learn, such as ``ProgressBar``, see the fits of the path as
     tasks ``"candidate-fold"``.
+    Known to fail: on tables, where PCA explains rows better than a network of any fixed
+    beta; only ``ARDVAE()`` falls back on it.
 
     References
     ----------

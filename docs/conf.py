@@ -49,6 +49,7 @@ numpydoc_xref_param_type = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
+    "capture_repr": (),
     # The quickstart is shown, and not run: it takes a minute.
     "filename_pattern": r"/(plot_|datasets_gallery|disentanglement_scores)",
     # These need a download, or several processes; and what they share.
@@ -64,6 +65,8 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_ardvae"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {
     "icon_links": [
         {"name": "GitHub", "url": PROJECT_URL, "icon": "fa-brands fa-github"}

@@ -41,7 +41,9 @@ effects = (
 
 figure, axes = plt.subplots(figsize=(8, 5.5), layout="constrained")
 largest = np.abs(effects).max()
-shown = axes.imshow(effects.T, cmap="RdBu_r", vmin=-largest, vmax=largest)
+shown = axes.imshow(
+    effects.T, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto"
+)
 axes.set_yticks(range(len(wine.feature_names)), wine.feature_names)
 axes.set_xticks(range(len(effects)), model.active_components_)
 axes.set(xlabel="axis, most relevant first", title="One deviation along each axis")

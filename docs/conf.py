@@ -27,6 +27,8 @@ extensions = [
 # repository.
 exclude_patterns = ["_build", "_templates", "README.md", "api.md"]
 templates_path = ["_templates"]
+# A reference that leads nowhere is a warning, and so an error.
+nitpicky = True
 
 # --- Markdown ----------------------------------------------------------------------
 
@@ -90,12 +92,16 @@ def link_into_repository(_app, _page, source):
 
 
 def link_to_scikit_learn(_app, _environment, node, text):
-    """Resolve what inherited docstrings refer to: scikit-learn's glossary and guide."""
-    pages = {"term": "glossary.html#term-{}", "ref": "search.html?q={}"}
-    if node.get("refdomain") != "std" or node["reftype"] not in pages:
+    """Resolve references to scikit-learn's glossary, its guide and its classes."""
+    target = node["reftarget"]
+    if target.startswith("sklearn."):
+        uri = f"{SCIKIT_LEARN}/modules/generated/{target}.html"
+    elif node["reftype"] == "term":
+        uri = f"{SCIKIT_LEARN}/glossary.html#term-{target.replace(' ', '-')}"
+    elif node["reftype"] == "ref":
+        uri = f"{SCIKIT_LEARN}/search.html?q={target}"
+    else:
         return None
-    target = pages[node["reftype"]].format(node["reftarget"].replace(" ", "-"))
-    uri = f"{SCIKIT_LEARN}/{target}"
     return nodes.reference("", "", text, internal=False, refuri=uri)
 
 

@@ -52,7 +52,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "capture_repr": (),
-    # The quickstart is shown, and not run: it takes a minute.
+    # The quickstart is shown, and not run: its picture is that of the README.
     "filename_pattern": r"/(plot_|datasets_gallery|disentanglement_scores)",
     # These need a download, or several processes; and what they share.
     "ignore_pattern": r"(mnist|data_parallel|reporting)\.py",

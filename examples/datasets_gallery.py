@@ -8,6 +8,7 @@
 Writes one picture a data set to ``examples/output``. Needs matplotlib.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def save(figure, name):
     OUTPUT.mkdir(exist_ok=True)
     path = OUTPUT / f"{name}.png"
     figure.savefig(path, dpi=100)
-    print(path)
+    print(os.path.relpath(path))
 
 
 def image_page(name, bunch, title):

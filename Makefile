@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help quickstart test test-slow test-oldest test-newest lint format clean
+.PHONY: help quickstart docs test test-slow test-oldest test-newest lint format clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
 
 quickstart: $(VENV)/.plot  ## Find the latent dimensions of handwritten digits.
 	$(BIN)/python examples/quickstart.py
+
+docs: $(VENV)/.docs  ## Build the documentation site, docs/_build/html/index.html.
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 
 test: lint  ## Lint, check the format, run the tests.
 	$(BIN)/python -m pytest -n 2
@@ -46,4 +49,4 @@ $(VENV)-oldest/.test: pyproject.toml constraints-oldest.txt
 	touch $@
 
 clean:  ## Remove the environment and what the examples and benchmarks wrote.
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest examples/output benchmarks/output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest docs/_build docs/auto_examples docs/generated examples/output benchmarks/output .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,13 +1,17 @@
-"""Draw a page of each rendered data set.
+"""A page of each rendered data set
+================================
+
+::
+
+    python examples/datasets_gallery.py
 
 Writes one picture a data set to ``examples/output``. Needs matplotlib.
 """
 
+import os
+import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -21,7 +25,8 @@ from sklearn_ardvae.datasets import (
     make_sprites,
 )
 
-OUTPUT = Path(__file__).parent / "output"
+# The gallery of the documentation knows no __file__.
+OUTPUT = Path(sys.argv[0]).parent / "output"
 N_ROWS, N_COLUMNS = 6, 10
 
 
@@ -30,8 +35,7 @@ def save(figure, name):
     OUTPUT.mkdir(exist_ok=True)
     path = OUTPUT / f"{name}.png"
     figure.savefig(path, dpi=100)
-    plt.close(figure)
-    print(path)
+    print(os.path.relpath(path))
 
 
 def image_page(name, bunch, title):

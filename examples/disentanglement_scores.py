@@ -1,4 +1,7 @@
-"""Score three representations of the same factors with all disentanglement metrics.
+"""Three representations of the same factors, and all disentanglement metrics
+===========================================================================
+
+::
 
     python examples/disentanglement_scores.py
 
@@ -7,6 +10,7 @@ each factor; a rotated one holds the same information, but every axis mixes all
 factors; a random one knows nothing. No model is fitted: metrics take plain arrays.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import ortho_group
 
@@ -62,6 +66,18 @@ def main():
     for metric in columns["perfect"]:
         values = "".join(f"{column[metric]:9.3f}" for column in columns.values())
         print(f"{metric:22}{values}")
+    draw(columns)
+
+
+def draw(columns):
+    """Draw the table."""
+    figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
+    table = np.array([list(column.values()) for column in columns.values()]).T
+    shown = axes.imshow(table, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(table)), columns["perfect"])
+    figure.colorbar(shown, label="score")
+    plt.show()
 
 
 if __name__ == "__main__":

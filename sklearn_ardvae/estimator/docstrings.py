@@ -112,7 +112,7 @@ checkpoint : path-like, default=None
 _ATTRIBUTES = """
 n_active_components_ : int
     Number of latent dimensions that the data need.
-active_components_ : ndarray of int of shape (n_active_components_,)
+active_components_ : ndarray of int of shape (`n_active_components_`,)
     Their indices, most relevant first.
 intrinsic_dimension_ : float
     Dimension of the data themselves: that of a sphere in three axes is 2. Estimated
@@ -146,7 +146,7 @@ device_ : str
     Where the model was trained.
 n_features_in_ : int
     Number of features seen during :term:`fit`.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Names of features seen during :term:`fit`. Defined only when X has feature names
     that are all strings.
 """

@@ -50,8 +50,9 @@ class Autoencoder(BaseAutoencoder, output_components="all"):
     Notes
     -----
     `sample` draws codes from a Gaussian with the moments of the training codes: there
-    is no prior (ours). Nothing in the loss presses axes out of use, so that the count
-    of active axes is that of the network's own habits.
+    is no prior (ours).
+    Known to fail: nothing in the loss presses axes out of use, so that the count of
+    active axes is that of the network's own habits.
 
     Examples
     --------

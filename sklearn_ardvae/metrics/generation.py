@@ -56,10 +56,10 @@ def frechet_distance(
         Real data.
     X_generated : array-like of shape (n_generated, ...)
         Generated data, in the same units.
-    features : {"identity", "pca", "classifier", "inception"} or callable, \
-            default="identity"
-        What is compared, see :func:`extract_features`. Papers use ``"inception"``
-        with 10 000 samples.
+    features : str or callable, default="identity"
+        What is compared: ``"identity"``, ``"pca"``, ``"classifier"``, ``"inception"``
+        or a function, see :func:`extract_features`. Papers use ``"inception"`` with
+        10 000 samples.
     y : array-like of shape (n_samples,), default=None
         Labels of X, for ``features="classifier"`` only.
     input_shape : tuple of int, default=None

@@ -118,8 +118,7 @@ def dci_scores(
         Codes, finite.
     factors : array-like of shape (n_samples, n_factors)
         Discrete factors; constant ones are left out, with a warning.
-    estimator : {"gradient_boosting", "random_forest"} or classifier, \
-            default="gradient_boosting"
+    estimator : str or classifier, default="gradient_boosting"
         Classifier of a factor from codes, with ``feature_importances_`` or ``coef_``
         (absolute values, summed over classes) once fitted; a constant axis has
         importance 0. ``"gradient_boosting"``,

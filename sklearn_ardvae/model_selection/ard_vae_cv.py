@@ -133,7 +133,7 @@ class ARDVAECV(ARDVAE):
         change: the median over folds (of two in the middle, the smaller), at the latent
         size that was chosen. Ranges without any active component count only if there
         are no others: there is no end to betas that are too large.
-    prior_variance_ : ndarray of shape (n_components_,)
+    prior_variance_ : ndarray of shape (`n_components_`,)
         Variance b/a of the learned prior of each axis. It is arbitrary for inactive
         axes: do not threshold it, look at `relevance_`.
     prior_shape_ : float
@@ -163,6 +163,8 @@ class ARDVAECV(ARDVAE):
     line is printed for each candidate, and the chosen model prints as others do;
     callbacks of scikit-learn, such as ``ProgressBar``, see the fits of the path as
     tasks ``"candidate-fold"``.
+    Known to fail: on tables, where PCA explains rows better than a network of any fixed
+    beta; only ``ARDVAE()`` falls back on it.
 
     References
     ----------

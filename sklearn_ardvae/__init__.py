@@ -74,14 +74,18 @@ __version__ = "0.1.0.dev0"
 # Rooms that are imported when they are first looked at.
 if TYPE_CHECKING:
     from . import datasets as datasets
+    from . import inspection as inspection
     from . import metrics as metrics
 else:
 
     def __getattr__(name):
-        if name in ("datasets", "metrics"):
+        if name in _ROOMS:
             return import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+_ROOMS = ("datasets", "inspection", "metrics")
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), "datasets", "metrics"})
+    return sorted({*globals(), *_ROOMS})

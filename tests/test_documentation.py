@@ -11,6 +11,7 @@ from estimator_table import CLASSES, IDS, fast
 
 import sklearn_ardvae
 import sklearn_ardvae.datasets
+import sklearn_ardvae.inspection
 import sklearn_ardvae.metrics
 from sklearn_ardvae.estimator.parameters import PROJECT_URL
 
@@ -36,7 +37,7 @@ def test_public_names_are_listed(file, name):
     assert f"`{name}`" in (ROOT / file).read_text()
 
 
-ROOMS = (sklearn_ardvae.datasets, sklearn_ardvae.metrics)
+ROOMS = (sklearn_ardvae.datasets, sklearn_ardvae.inspection, sklearn_ardvae.metrics)
 IN_ROOMS = [(room, name) for room in ROOMS for name in room.__all__]
 
 
@@ -149,4 +150,4 @@ def test_the_recipes_do_what_they_say(tmp_path, monkeypatch, capsys):
     assert made["image"].shape == (8, 8)
     assert "lowest valid_loss" in capsys.readouterr().out
     names = {path.name if path.is_dir() else path.suffix for path in tmp_path.iterdir()}
-    assert names == {".npy", ".onnx", ".safetensors", "run"}
+    assert names == {".html", ".npy", ".onnx", ".safetensors", "run"}

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sklearn_ardvae"
 FLOORS = {
     "model_selection": 5,
+    "inspection": 5,
     "methods": 4,
     "estimator": 3,
     "training": 2,

@@ -1,0 +1,5 @@
+"""Ways to look at a fitted estimator."""
+
+from .explorer.report import report
+
+__all__ = ["report"]

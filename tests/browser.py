@@ -141,9 +141,13 @@ class Browser:
         self.send("Emulation.setEmulatedMedia", features=features)
         self.frame()
 
-    def picture(self, whole: bool = False) -> bytes:
-        """Return what is seen, or the whole page, as PNG."""
-        found = self.send("Page.captureScreenshot", captureBeyondViewport=whole)
+    def picture(self, selector: str) -> bytes:
+        """Return how an element looks, as PNG."""
+        box = self.evaluate(
+            f"(({{x, y, width, height}}) => ({{x, y, width, height}}))"
+            f"(document.querySelector('{selector}').getBoundingClientRect())"
+        )
+        found = self.send("Page.captureScreenshot", clip={**box, "scale": 1})
         return base64.b64decode(found["data"])
 
     def close(self) -> None:

@@ -6,14 +6,18 @@ import re
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, Browser
 from scipy.special import erf, expit
 from sklearn.datasets import load_wine
+from sklearn.exceptions import NotFittedError
+from sklearn.kernel_approximation import Nystroem
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, StandardScaler
 from torch import nn
 
 from sklearn_ardvae import ARDVAE, IRMAE, L0ARMVAE, RRAE, VAE, Autoencoder
 from sklearn_ardvae.inspection import report
+from sklearn_ardvae.inspection.explorer import grid, program
 from sklearn_ardvae.nn.perceptrons import ACTIVATIONS
 
 KINDS = {"f4": "<f4", "f8": "<f8", "u2": "<u2"}
@@ -170,6 +174,10 @@ def fitted(name):
             wine = load_wine(as_frame=True).data
             steps = MinMaxScaler(), "passthrough", StandardScaler(), VAE(4, **FAST)
             return make_pipeline(*steps).fit(wine), wine, {}
+        case "power":
+            wine = load_wine(as_frame=True).data
+            steps = PowerTransformer(), VAE(4, **FAST)
+            return make_pipeline(*steps).fit(wine), wine, {}
         case "convolutions":
             images = rng.standard_normal((64, 8, 12)).astype(np.float32)
             settings = {"architecture": (flat, upwards), "input_shape": (8, 12)}
@@ -269,6 +277,337 @@ def test_what_the_page_shows_of_rows(written):
     assert axes == model.active_components_.tolist()
     codes = pipeline.transform(rows[:16])[:, axes]
     np.testing.assert_allclose(shown["codes"].reshape(codes.shape), codes, rtol=1e-5)
-    root = page["root"].reshape(len(axes), -1)
+    root = page["decoder"]["root"].reshape(len(axes), -1)
     covariance = model._code_covariance[np.ix_(axes, axes)]
     np.testing.assert_allclose(root @ root.T, covariance, atol=1e-8)
+
+
+class TestTheGrid:
+    def test_it_stands_in_where_the_page_cannot_decode(self, written):
+        path, pipeline, _ = written("power")
+        decoder = read(path)["decoder"]
+        assert decoder["how"] == "grid"
+        assert decoder["reason"] == "a PowerTransformer follows it"
+        with pytest.raises(ValueError, match=r"cannot run .* a PowerTransformer"):
+            report(pipeline, path, decoder="network")
+
+    def test_its_points_and_starts_are_inverse_transform(self, written):
+        path, model, rows = written("beside", decoder="grid")
+        page, k = read(path), len(model.active_components_)
+        grid, n = page["decoder"], page["decoder"]["n_points"]
+        steps = grid["steps"].reshape(k, n, -1)
+        found = grid["low"] + grid["step"] * steps
+        for axis in range(k):
+            codes = np.tile([a["mean"] for a in page["axes"]], (n, 1))
+            codes[:, axis] = np.linspace(grid["first"][axis], grid["last"][axis], n)
+            wanted = decoded(model, codes.astype(np.float32))
+            np.testing.assert_allclose(found[axis], wanted, atol=2e-4 * scale_of(rows))
+        for starts in (grid["starts"], page["rows"]):
+            codes = starts["codes"].reshape(starts["n"], k).astype(np.float32)
+            found = starts["decoded"].reshape(starts["n"], -1)
+            wanted = decoded(model, codes)
+            np.testing.assert_allclose(found, wanted, atol=1e-4 * scale_of(rows))
+
+    def test_it_says_what_interpolation_misses(self, written):
+        path, model, _ = written("beside", decoder="grid")
+        page = read(path)
+        grid, k, n = page["decoder"], len(page["axes"]), page["decoder"]["n_points"]
+        rows = grid["low"] + grid["step"] * grid["steps"].reshape(k, n, -1)
+        missed, varied = 0.0, 0.0
+        for axis in range(k):
+            places = np.linspace(grid["first"][axis], grid["last"][axis], n)
+            codes = np.tile([a["mean"] for a in page["axes"]], (n - 1, 1))
+            codes[:, axis] = (places[1:] + places[:-1]) / 2
+            wanted = decoded(model, codes.astype(np.float32))
+            missed += np.sum(((rows[axis, 1:] + rows[axis, :-1]) / 2 - wanted) ** 2)
+            varied += np.sum((wanted - grid["centre"]) ** 2)
+        assert grid["error"] == pytest.approx(np.sqrt(missed / varied), rel=0.05)
+        assert 0.0 < grid["error"] < 0.1
+
+    def test_networks_that_are_no_row_of_known_layers_have_one(self, tmp_path):
+        class Doubling(nn.Linear):
+            def forward(self, x):
+                return 2 * super().forward(x)
+
+        x = low_rank(np.random.default_rng(0))
+        networks = (flat, lambda n, shape: Doubling(n, 12))
+        settings = {"architecture": networks, **FAST}
+        model = Autoencoder(3, **settings).fit(x)
+        report(model, tmp_path / "page.html", x)
+        reason = read(tmp_path / "page.html")["decoder"]["reason"]
+        assert reason == "it has a layer of the class Doubling"
+
+    def test_large_decoders_have_one_of_fewer_axes(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(program, "_MOST_WEIGHTS", 10)
+        monkeypatch.setattr(grid, "_MOST_NUMBERS", 150)
+        x = low_rank(np.random.default_rng(0))
+        model = VAE(4, **FAST).fit(x)
+        assert model.n_active_components_ > 2
+        report(model, tmp_path / "page.html", x)
+        page = read(tmp_path / "page.html")
+        assert re.match(r"it has \d+ weights, more than 10", page["decoder"]["reason"])
+        assert len(page["axes"]) == 2
+        assert page["decoder"]["n_points"] == 5
+        assert page["rows"]["codes"].size == 2 * 16
+
+
+def test_nothing_that_users_write_becomes_part_of_the_page(tmp_path):
+    evil = "</script><script>alert(1)</script>&<!--"
+    x = low_rank(np.random.default_rng(0), 3)
+    model = VAE(2, **FAST).fit(x)
+    path = tmp_path / "page.html"
+    report(model, path, x, feature_names=[evil, "b'\"", "\u2028"], title=evil)
+    text = path.read_text()
+    assert "alert(1)</script>" not in text
+    assert "<script>alert" not in text
+    assert "<!--" not in text
+    assert read(path)["view"]["names"] == [evil, "b'\"", "\u2028"]
+    # The policy lets no script run but the page's own, and nothing be loaded.
+    policy = re.search(r'Content-Security-Policy" content="(.*?)"', text)[1]
+    assert policy.startswith("default-src 'none';")
+    assert len(re.findall("sha256-", policy)) == len(re.findall("<script>", text))
+
+
+def test_the_file_names_nothing_outside(written):
+    text = written("pipeline")[0].read_text()
+    assert set(re.findall(r"https?://[^\s\"']+", text)) <= {
+        "http://www.w3.org/2000/svg"
+    }
+    assert not re.search(r"(src|href)=", text)
+
+
+def test_without_rows_there_are_no_reconstructions(tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    report(VAE(2, **FAST).fit(x), tmp_path / "page.html", n_samples=0)
+    page = read(tmp_path / "page.html")
+    assert "rows" not in page
+    assert "samples" not in page
+
+
+def test_of_many_features_those_are_shown_that_move(tmp_path):
+    rng = np.random.default_rng(0)
+    x = 0.01 * rng.standard_normal((300, 100))
+    x[:, 40:] += low_rank(rng, 60)
+    report(VAE(3, **FAST).fit(x), tmp_path / "page.html", x)
+    assert read(tmp_path / "page.html")["view"]["shown"] == list(range(40, 100))
+
+
+class TestBadArguments:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"kind": "movie"}, "kind must be 'auto' or one of"),
+            ({"shape": (5, 5)}, "shape must hold integers >= 1 whose product .* 12"),
+            ({"kind": "image"}, "shape of an image must be"),
+            ({"shape": (2, 3, 2)}, r"3 channels; got \(2, 3, 2\)"),
+            ({"feature_names": ["a"]}, "feature_names must hold 12 names"),
+            ({"decoder": "server"}, "decoder must be 'auto'"),
+            ({"n_rows": 0}, "n_rows == 0, must be >= 1"),
+            ({"n_samples": -1}, "n_samples == -1, must be >= 0"),
+        ],
+    )
+    def test_values(self, written, tmp_path, arguments, message):
+        _, model, _ = written("relu")
+        with pytest.raises(ValueError, match=message):
+            report(model, tmp_path / "page.html", **arguments)
+        assert not list(tmp_path.iterdir())
+
+    def test_estimators(self, tmp_path):
+        x = low_rank(np.random.default_rng(0))
+        with pytest.raises(TypeError, match="must be an estimator of sklearn_ardvae"):
+            report(StandardScaler().fit(x), tmp_path / "page.html")
+        with pytest.raises(NotFittedError):
+            report(VAE(2), tmp_path / "page.html")
+        one_way = make_pipeline(Nystroem(n_components=20), VAE(2, **FAST)).fit(x)
+        with pytest.raises(ValueError, match=r"'nystroem' .* has no inverse_transform"):
+            report(one_way, tmp_path / "page.html")
+
+
+# --- in a browser ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+def opened(browser, path):
+    browser.look(900, 700)
+    browser.open(path)
+    return browser
+
+
+class TestInChromium:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_the_page_decodes_as_inverse_transform(self, name, written, browser):
+        path, estimator, rows = written(name)
+        opened(browser, path)
+        codes = random_codes(estimator)
+        found = browser.evaluate(
+            f"{json.dumps(codes.tolist())}.map((z) => Array.from(decode(z, mean)))"
+        )
+        wanted = decoded(estimator, codes)
+        np.testing.assert_allclose(found, wanted, atol=1e-4 * scale_of(rows))
+        assert browser.errors == []
+
+    @pytest.mark.parametrize(
+        ("name", "decoder"),
+        [
+            ("convolutions", "network"),
+            ("convolutions", "grid"),
+            ("auto", "network"),
+            ("pipeline", "network"),
+        ],
+    )
+    def test_sliders_redraw_what_is_decoded(self, name, decoder, written, browser):
+        path, estimator, rows = written(name, decoder=decoder)
+        opened(browser, path)
+        before = browser.picture("#stage-pictures")
+        browser.evaluate("document.getElementById('axis-0').focus()")
+        browser.press("End")
+        assert browser.evaluate("document.getElementById('axis-0').value") == "3"
+        output = browser.evaluate("document.querySelector('output').textContent")
+        assert output == "+3.00 deviations"
+        assert browser.picture("#stage-pictures") != before
+        assert "Moved away" in status(browser)
+        state = "Array.from(state.codes)"
+        codes = np.array([browser.evaluate(state)], dtype=np.float32)
+        found = browser.evaluate("Array.from(decode(state.codes, state.start))")
+        wanted = decoded(estimator, codes)[0]
+        np.testing.assert_allclose(found, wanted, atol=2e-4 * scale_of(rows))
+        click(browser, "reset")
+        assert browser.picture("#stage-pictures") == before
+        assert browser.evaluate(state) == browser.evaluate("Array.from(meanCodes)")
+        assert browser.errors == []
+
+    def test_a_page_starts_from_rows_and_at_random(self, written, browser):
+        path, pipeline, rows = written("pipeline")
+        opened(browser, path)
+        browser.evaluate("document.getElementById('row').value = 2")
+        click(browser, "start")
+        assert status(browser) == "At the code of row 2."
+        names = texts(browser, "#stage-pictures th")
+        assert names == rows.columns.tolist()
+        values = [float(text) for text in texts(browser, "#stage-pictures .value")]
+        model, row = pipeline[-1], rows[2:3]
+        codes = pipeline.transform(row)[:, model.active_components_]
+        # They are shown with three digits.
+        np.testing.assert_allclose(values, decoded(pipeline, codes)[0], rtol=6e-3)
+        click(browser, "random")
+        assert "At a random code" in status(browser)
+        assert browser.evaluate("state.codes.every((z, i) => z !== meanCodes[i])")
+
+    def test_a_grid_moves_one_axis_at_a_time(self, written, browser):
+        path, *_ = written("beside", decoder="grid")
+        opened(browser, path)
+        assert "one axis at a time" in browser.evaluate("byId('how').textContent")
+        browser.evaluate("startAtRow(1)")
+        assert browser.evaluate("decode(state.codes, state.start) === state.start.row")
+        browser.evaluate("byId('axis-1').focus()")
+        browser.press("End")
+        moved = browser.evaluate(
+            "Array.from(state.codes, (z, i) => (z - meanCodes[i]) / axes[i].deviation)"
+        )
+        np.testing.assert_allclose(moved, [0, 3, *[0] * (len(moved) - 2)], atol=1e-9)
+
+    def test_names_of_features_do_no_harm(self, browser, tmp_path):
+        evil = (
+            "</script><img src=x onerror=window.harm=1><script>window.harm=1</script>"
+        )
+        x = low_rank(np.random.default_rng(0), 3)
+        path = tmp_path / "page.html"
+        report(VAE(2, **FAST).fit(x), path, x, feature_names=[evil] * 3, title=evil)
+        opened(browser, path)
+        assert browser.evaluate("window.harm ?? null") is None
+        assert browser.evaluate("document.querySelectorAll('img').length") == 0
+        heads = browser.evaluate("document.querySelector('.bars th').textContent")
+        assert heads == evil
+        assert browser.evaluate("document.title") == evil
+        assert browser.errors == []
+
+    def test_a_page_without_axes_says_so(self, browser, tmp_path):
+        x = np.ones((50, 5))
+        model = VAE(3, **FAST).fit(x)
+        for decoder in ("network", "grid"):
+            report(model, tmp_path / "page.html", x, decoder=decoder)
+            opened(browser, tmp_path / "page.html")
+            body = browser.evaluate("document.body.innerText")
+            assert "No axis is active" in body
+            assert "Random sample" not in body
+            assert browser.errors == []
+
+    @pytest.mark.parametrize("name", ["convolutions", "auto", "pipeline"])
+    def test_nothing_is_fetched_or_cut_off(self, name, written, browser):
+        path, *_ = written(name)
+        for width in (360, 1280):
+            browser.look(width, 800)
+            browser.open(path)
+            assert browser.requests == [path.as_uri()]
+            wide = "document.documentElement.scrollWidth <= innerWidth"
+            assert browser.evaluate(wide), width
+
+    @pytest.mark.parametrize("name", ["convolutions", "auto", "pipeline"])
+    def test_everything_that_can_be_used_has_a_name(self, name, written, browser):
+        path, *_ = written(name)
+        opened(browser, path)
+        browser.send("Accessibility.enable")
+        nodes = browser.send("Accessibility.getFullAXTree")["nodes"]
+        roles = ("button", "slider", "spinbutton", "img", "image", "table", "region")
+        found = [
+            (node["role"]["value"], node.get("name", {}).get("value", ""))
+            for node in nodes
+            if not node["ignored"] and node["role"]["value"] in roles
+        ]
+        assert {"button", "slider", "spinbutton"} <= {role for role, _ in found}
+        assert [pair for pair in found if not pair[1]] == []
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_text_stands_out(self, scheme, written, browser):
+        # WCAG 2.2: 4.5 for text, 3 for what is drawn.
+        browser.look(900, 700, scheme)
+        browser.open(written("pipeline")[0])
+        names = ("background", "surface", "text", "muted", "first", "second", "quiet")
+        colours = {
+            name: luminance(
+                browser.evaluate(
+                    "getComputedStyle(document.documentElement)"
+                    f".getPropertyValue('--{name}')"
+                )
+            )
+            for name in names
+        }
+        for behind in ("background", "surface"):
+            for name in ("text", "muted", "second"):
+                assert contrast(colours[name], colours[behind]) >= 4.5, (name, behind)
+            for name in ("first", "quiet"):
+                assert contrast(colours[name], colours[behind]) >= 3.0, (name, behind)
+
+
+def status(browser):
+    return browser.evaluate("document.getElementById('status').textContent")
+
+
+def texts(browser, selector):
+    every = f"Array.from(document.querySelectorAll('{selector}'))"
+    return browser.evaluate(f"{every}.map((found) => found.textContent)")
+
+
+def click(browser, name):
+    browser.evaluate(f"document.getElementById('{name}').click()")
+    browser.frame()
+
+
+def luminance(colour):
+    """Return the relative luminance of "#rrggbb", as WCAG defines it."""
+    parts = np.array([int(colour.strip()[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(one, other):
+    low, high = sorted((one, other))
+    return (high + 0.05) / (low + 0.05)

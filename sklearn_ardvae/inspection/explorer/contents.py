@@ -6,23 +6,17 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ...nn.gaussian import covariance_root
-from .arrays import doubles, floats
-from .grid import Grid
-from .program import NotInThePage
+from .arrays import floats
+from .decoding import REACH, decoding_of
 from .subject import Subject
 from .view import View
 
-__all__ = ["REACH", "contents_of", "facts_of"]
+__all__ = ["contents_of", "facts_of"]
 
-#: Deviations of a code that a slider reaches, either way.
-REACH = 3.0
-
-# Axes beyond these are summed up in the chart of relevances.
-_BARS = 30
+# Axes that are not active in the chart of relevances.
+_MORE_BARS = 5
 # Epochs that a curve shows.
 _POINTS = 400
 
@@ -59,82 +53,45 @@ def contents_of(
     random_state: Any,
 ) -> dict[str, Any]:
     """Return all that the scripts of a page read."""
-    deviation = np.sqrt(np.diag(subject.code_covariance))
-    deviation = np.where(deviation > 0.0, deviation, 1.0)
-    grid = Grid.of(subject.decode, subject.code_mean, deviation, REACH)
-    shown = [grid.rows.reshape(-1, len(grid.centre)), grid.centre[None]]
-    parts: dict[str, Any] = {"reach": REACH}
+    model, originals = subject.model, None
+    found = decoding_of(subject, decoder)
+    parts: dict[str, Any] = {}
     if X is not None:
         some, originals = subject.rows(X, n_rows)
-        codes, whole = subject.encode(some), subject.reconstruct(some)
-        shown.append(originals)
         parts["rows"] = {
             "n": len(originals),
-            "codes": doubles(codes),
             "originals": floats(originals),
-            "reconstructions": floats(whole),
+            "reconstructions": floats(subject.reconstruct(some)),
+            **found.starts(subject, subject.encode(some)),
         }
     if n_samples:
         samples = subject.sample(n_samples, random_state)
         parts["samples"] = {"n": n_samples, "rows": floats(samples)}
-    runs, n_axes = _decoder(subject, grid, decoder)
-    if runs["how"] == "grid" and X is not None:
-        # Where the page starts at a row, it is exact.
-        runs["rows"] = floats(subject.decode(codes))
-    model = subject.model
     return {
         **parts,
-        "view": view.packed(np.concatenate(shown)),
+        "reach": REACH,
+        "view": view.packed(found.along, originals),
         "n_features": subject.n_features,
         "axes": [
             {
                 "index": int(axis),
                 "mean": float(subject.code_mean[place]),
-                "deviation": float(deviation[place]),
+                "deviation": float(subject.deviation[place]),
                 "share": float(model.relevance_ratio_[axis]),
             }
-            for place, axis in enumerate(subject.axes[:n_axes])
+            for place, axis in enumerate(subject.axes[: found.n_axes])
         ],
-        "root": doubles(_root(subject, n_axes)),
-        "decoder": runs,
+        "decoder": found.packed,
         "relevance": _relevance(subject),
         "history": _history(model.history_),
     }
-
-
-def _root(subject: Subject, n_axes: int) -> NDArray[np.float64]:
-    """Return R with R R' the covariance of the codes along the first axes."""
-    covariance = np.ascontiguousarray(subject.code_covariance[:n_axes, :n_axes])
-    return covariance_root(torch.from_numpy(covariance)).numpy()
-
-
-def _decoder(subject: Subject, grid: Grid, wanted: str) -> tuple[dict[str, Any], int]:
-    """Return how the page decodes, and how many axes it moves."""
-    reason = "the page was asked for without it"
-    if wanted != "grid":
-        try:
-            program = subject.program()
-        except NotInThePage as error:
-            if wanted == "network":
-                raise ValueError(
-                    f"decoder='network': the page cannot run this decoder: {error}. "
-                    "Set decoder='auto'."
-                ) from error
-            reason = str(error)
-        else:
-            size = {"n_weights": program.n_weights, "steps": program.steps}
-            return {"how": "network", **size}, len(subject.axes)
-    root = _root(subject, len(subject.axes))
-    error = grid.error(subject.decode, subject.code_mean, root)
-    found = {"how": "grid", "reason": reason, "error": error}
-    return {**found, **grid.packed()}, grid.n_axes
 
 
 def _relevance(subject: Subject) -> dict[str, Any]:
     """Return the relevances of axes, the largest first, and the threshold."""
     ratio = subject.model.relevance_ratio_
     order = np.argsort(-ratio, kind="stable")
-    n_bars = min(len(order), max(_BARS, len(subject.axes)))
+    n_bars = len(subject.axes) + _MORE_BARS
     active = set(subject.axes.tolist())
     return {
         "n_components": len(order),

@@ -17,7 +17,6 @@ __all__ = ["Grid"]
 _MOST_NUMBERS = 2**22
 _FEWEST_POINTS, _MOST_POINTS = 5, 25
 _STEPS = 2**16 - 1
-_TRIALS = 64
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,7 @@ class Grid:
         n_points -= 1 - n_points % 2  # odd, so that the mean is among them
         steps = np.linspace(-reach, reach, n_points)
         codes = mean[:n_axes, None] + deviation[:n_axes, None] * steps
-        rows = np.empty((n_axes, n_points, len(centre)))
-        for axis in range(n_axes):
-            whole = np.tile(mean, (n_points, 1))
-            whole[:, axis] = codes[axis]
-            rows[axis] = decode(whole)
+        rows = _along(decode, mean, codes, len(centre))
         return cls(codes, rows, centre)
 
     @property
@@ -68,44 +63,34 @@ class Grid:
         """Axes that it has, the first ones."""
         return len(self.codes)
 
-    def decode(self, codes: NDArray) -> NDArray:
-        """Return rows as the page puts them together: effects of axes, added up.
+    def error(
+        self, decode: Callable[[NDArray], NDArray], mean: NDArray, scale: NDArray
+    ) -> float:
+        """Return the share of the variation that interpolation misses, at most.
+
+        Between points it misses most halfway. Root mean squares are compared, over
+        all axes.
 
         Parameters
         ----------
-        codes : ndarray of shape (n_rows, n_axes)
+        decode, mean
+            As for `of`.
+        scale : ndarray of shape (n_features,)
+            What one of each feature counts as much as.
         """
-        result = np.tile(self.centre, (len(codes), 1))
-        for axis, places in enumerate(self.codes):
-            at = np.clip(codes[:, axis], places[0], places[-1])
-            index = np.searchsorted(places, at, side="right") - 1
-            index = np.clip(index, 0, len(places) - 2)
-            share = (at - places[index]) / (places[index + 1] - places[index])
-            low, high = self.rows[axis, index], self.rows[axis, index + 1]
-            result += low + share[:, None] * (high - low) - self.centre
-        return result
-
-    def error(
-        self, decode: Callable[[NDArray], NDArray], mean: NDArray, root: NDArray
-    ) -> float:
-        """Return the share of the variation of rows that it misses, at random codes.
-
-        Each feature counts by its own variation; root mean squares are compared.
-        """
-        draws = np.random.default_rng(0).standard_normal((_TRIALS, len(mean)))
-        codes = mean + draws @ root.T
-        rows = decode(codes)
-        moved = (rows - self.centre).std(0)
-        missed = self.decode(codes[:, : self.n_axes]) - rows
-        moves = moved > 1e-9 * moved.max()
-        if not moves.any():
+        if not self.n_axes:
             return 0.0
-        shares = np.square(missed).mean(0)[moves] / np.square(moved[moves])
-        return float(np.sqrt(shares.mean()))
+        between = (self.codes[:, 1:] + self.codes[:, :-1]) / 2.0
+        rows = _along(decode, mean, between, len(self.centre))
+        interpolated = (self.rows[:, 1:] + self.rows[:, :-1]) / 2.0
+        missed = np.square((interpolated - rows) / scale).mean()
+        varied = np.square((rows - self.centre) / scale).mean()
+        return float(np.sqrt(missed / varied)) if varied > 0.0 else 0.0
 
     def packed(self) -> dict[str, Any]:
         """Return what the page's script reads: each feature in steps of its own."""
-        low, high = self.rows.min((0, 1)), self.rows.max((0, 1))
+        ends = self.rows if self.n_axes else self.centre[None, None]
+        low, high = ends.min((0, 1)), ends.max((0, 1))
         step = np.where(high > low, (high - low) / _STEPS, 1.0)
         return {
             "n_points": self.codes.shape[1],
@@ -116,3 +101,18 @@ class Grid:
             "step": doubles(step),
             "steps": shorts(np.rint((self.rows - low) / step)),
         }
+
+
+def _along(
+    decode: Callable[[NDArray], NDArray],
+    mean: NDArray,
+    places: NDArray,
+    n_features: int,
+) -> NDArray:
+    """Return rows of places along each axis, (n_axes, n_places, n_features)."""
+    rows = np.empty((*places.shape, n_features))
+    for axis, at in enumerate(places):
+        codes = np.tile(mean, (len(at), 1))
+        codes[:, axis] = at
+        rows[axis] = decode(codes)
+    return rows

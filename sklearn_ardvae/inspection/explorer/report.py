@@ -75,9 +75,9 @@ def report(
         normalisation in a row, the activations of this package, and `StandardScaler`,
         `MinMaxScaler`, `MaxAbsScaler` and `RobustScaler` before it; up to 4 million
         weights (a page of 22 MB) and 34 million multiplications a row. ``"grid"``: rows
-        are decoded here, at up to 25 points of each axis with the others at their mean;
-        the page interpolates and adds up the effects of axes, and says by how much that
-        misses. ``"auto"``: the network if the page can run it.
+        are decoded beforehand, at up to 25 points of each axis with the others at their
+        mean; sliders then move one axis at a time, and the page says so, and how much
+        interpolation misses. ``"auto"``: the network if the page can run it.
     n_rows : int, default=16
         Of `X`, >= 1.
     n_samples : int, default=16

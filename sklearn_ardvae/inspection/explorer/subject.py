@@ -81,6 +81,12 @@ class Subject:
         """The covariance of the training codes, along the active axes."""
         return self.model._code_covariance[np.ix_(self.axes, self.axes)]
 
+    @property
+    def deviation(self) -> NDArray[np.float64]:
+        """That of the training codes, along the active axes; 1 where there is none."""
+        deviation = np.sqrt(np.diag(self.code_covariance))
+        return np.where(deviation > 0.0, deviation, 1.0)
+
     def feature_names(self) -> list[str]:
         """Return the names that the first step, or the estimator, has seen."""
         first = self.model if self.before is None else self.before

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import doubles
@@ -18,6 +19,8 @@ __all__ = ["KINDS", "View"]
 KINDS = ("image", "curve", "table")
 
 _COLOURS = (1, 3)
+# Of a table; of more, those are shown that the axes move furthest.
+_MOST_FEATURES = 60
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,14 @@ class View:
     shape : tuple of int
         Of a row.
     feature_names : list of str
+    has_units : bool
+        Whether features have units of their own, which do not compare.
     """
 
     kind: str
     shape: tuple[int, ...]
     feature_names: list[str]
+    has_units: bool
 
     @classmethod
     def of(
@@ -67,31 +73,43 @@ class View:
                 f"feature_names must hold {n_features} names, one for each feature; "
                 f"got {len(names)}."
             )
-        return cls(kind, found, names)
+        return cls(kind, found, names, subject.before is not None)
 
-    def packed(self, rows: NDArray) -> dict[str, Any]:
+    def packed(self, decoded: NDArray, originals: NDArray | None) -> dict[str, Any]:
         """Return what the page's script reads.
 
         Parameters
         ----------
-        rows : ndarray of shape (n_rows, n_features)
-            Such as are shown: they say which values are low, and which are high.
+        decoded : ndarray of shape (n_rows, n_features)
+            Rows along the axes. They say, with the originals, which values are low and
+            which are high.
+        originals : ndarray of shape (n_rows, n_features) or None
         """
-        low, high = rows.min(0), rows.max(0)
-        if self.kind == "table":
-            return {
-                "kind": "table",
-                "names": self.feature_names,
-                "low": doubles(low),
-                "high": doubles(high),
-            }
-        ends = {"kind": self.kind, "low": float(low.min()), "high": float(high.max())}
+        known = decoded[:0] if originals is None else originals
+        if self.kind == "image":
+            # What goes beyond the data is white or black.
+            ends = _range(known) if len(known) else np.quantile(decoded, (0.01, 0.99))
+            return {"kind": "image", **_as_ends(ends), **self._strides()}
+        both = np.concatenate((decoded, known))
         if self.kind == "curve":
-            return ends
+            return {"kind": "curve", **_as_ends(_range(both))}
+        moved, size = np.ptp(decoded, 0), np.ptp(both, 0)
+        if self.has_units:
+            moved = np.divide(moved, size, out=np.zeros_like(moved), where=size > 0.0)
+        order = np.argsort(-moved, kind="stable")
+        return {
+            "kind": "table",
+            "names": self.feature_names,
+            "low": doubles(both.min(0)),
+            "high": doubles(both.max(0)),
+            "shown": np.sort(order[:_MOST_FEATURES]).tolist(),
+        }
+
+    def _strides(self) -> dict[str, int]:
+        """Return how an image lies in its row."""
         channels, height, width = _image_axes(self.shape)
         strides = [math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape))]
         return {
-            **ends,
             "channels": 1 if channels is None else self.shape[channels],
             "height": self.shape[height],
             "width": self.shape[width],
@@ -99,6 +117,14 @@ class View:
             "row_stride": strides[height],
             "column_stride": strides[width],
         }
+
+
+def _range(rows: NDArray) -> tuple[float, float]:
+    return rows.min(), rows.max()
+
+
+def _as_ends(ends: Any) -> dict[str, float]:
+    return {"low": float(ends[0]), "high": float(ends[1])}
 
 
 def _checked_shape(shape: Any, n_features: int) -> tuple[int, ...]:

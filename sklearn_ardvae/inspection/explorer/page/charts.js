@@ -1,33 +1,26 @@
 "use strict";
 
-// Relevances and training curves, as SVG with what it says in words.
+// Relevances as bars and training curves as SVG, each with what it says in words.
+
+const percent = (share) => `${(100 * (share ?? 0)).toFixed(1)} %`;
 
 function relevanceChart({ bars, n_components }) {
-  const [line, width, left] = [22, 640, 76];
-  const height = bars.length * line;
-  const svg = svgElement("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
   const largest = Math.max(...bars.map((bar) => bar.share ?? 0), 1e-12);
-  const room = width - left - 150;
-  bars.forEach(({ axis, share, is_active }, i) => {
-    const y = i * line;
-    const text = { y: y + 15 };
-    svg.append(svgElement("text", { x: left - 8, "text-anchor": "end", ...text }, `axis ${axis}`));
-    const bar = { x: left, y: y + 3, width: (room * (share ?? 0)) / largest, height: line - 6 };
-    svg.append(svgElement("rect", { class: is_active ? "fill-first" : "fill-quiet", ...bar }));
-    const words = `${(100 * (share ?? 0)).toFixed(1)} %${is_active ? "" : ", not active"}`;
-    svg.append(svgElement("text", { x: left + bar.width + 8, ...text }, words));
-  });
+  const list = element("ol", { class: "relevances" });
+  for (const { axis, share, is_active } of bars) {
+    const bar = span(is_active ? "bar" : "bar quiet");
+    bar.style.width = `${(100 * (share ?? 0)) / largest}%`;
+    const track = element("span", { class: "track", "aria-hidden": "true" }, bar);
+    const words = `${percent(share)}${is_active ? "" : ", not active"}`;
+    list.append(element("li", {}, element("b", {}, `axis ${axis}`), track, words));
+  }
   const active = bars.filter((bar) => bar.is_active);
   const sum = active.reduce((all, bar) => all + (bar.share ?? 0), 0);
-  svg.setAttribute(
-    "aria-label",
-    `${active.length} of ${n_components} axes are active. ` +
-      active.map(({ axis, share }) => `Axis ${axis}: ${(100 * share).toFixed(1)} %.`).join(" "),
-  );
   const rest = n_components - bars.length;
-  const more = rest > 0 ? ` ${rest} more axes, none of them active, are not shown.` : "";
-  const words = `The ${active.length} active axes have ${(100 * sum).toFixed(1)} % together.${more}`;
-  return element("div", {}, svg, element("p", { class: "note" }, words));
+  const more = rest > 0 ? ` ${rest} more, none of them active, are not shown.` : "";
+  const have = active.length === 1 ? "The active axis has" : `The ${active.length} active axes have`;
+  const words = active.length > 0 ? `${have} ${percent(sum)} of it.` : "No axis is active.";
+  return element("div", {}, list, element("p", { class: "note" }, words + more));
 }
 
 const PANEL = { width: 260, height: 150, left: 46, bottom: 20, top: 6 };
@@ -54,8 +47,10 @@ function trainingPanel({ title, lines }) {
     svg.append(svgElement("polyline", { class: style, points: points.join(" ") }));
   }
   const end = { x: left - 5, "text-anchor": "end" };
-  svg.append(svgElement("text", { ...end, y: top + 8 }, readable(high)));
-  if (high > low) svg.append(svgElement("text", { ...end, y: height - bottom }, readable(low)));
+  for (const value of new Set([low, high])) {
+    const at = Math.max(y(value) + (high > low ? 0 : 4), top + 8);
+    svg.append(svgElement("text", { ...end, y: at }, readable(value)));
+  }
   svg.append(svgElement("text", { x: left, y: height - 5 }, "epoch 1"));
   svg.append(svgElement("text", { x: width, y: height - 5, "text-anchor": "end" }, `${last}`));
   const ends = lines.map(({ name, values: known }) => {

@@ -36,6 +36,10 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+function span(name) {
+  return element("span", { class: name });
+}
+
 function svgElement(name, attributes = {}, text = "") {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);

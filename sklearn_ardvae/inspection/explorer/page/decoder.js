@@ -1,6 +1,6 @@
 "use strict";
 
-// From codes to rows: by the steps of the decoder, or by rows that were decoded before.
+// From codes to rows: by the steps of the decoder, or from rows decoded beforehand.
 
 // The error function to 1.5e-7 (Abramowitz and Stegun, 7.1.26).
 function erf(x) {
@@ -118,30 +118,23 @@ function run(steps, x) {
   return steps.reduce((values, step) => OPERATIONS[step.op](values, step), x);
 }
 
-// Adds to a row, weight times, what the grid has for one axis at one place.
-function addFromGrid(row, grid, axis, code, weight) {
-  const { n_points, first, last, low, step, steps } = grid;
-  const width = row.length;
+// The row that a grid has for one axis at one place, the others at their mean.
+function between({ n_points, first, last, low, step, steps }, axis, code) {
   const share = (code - first[axis]) / (last[axis] - first[axis]);
   const place = Math.min(Math.max(share, 0), 1) * (n_points - 1);
   const index = Math.min(Math.floor(place), n_points - 2);
-  const between = place - index;
-  const at = (axis * n_points + index) * width;
-  for (let i = 0; i < width; i++) {
-    const value = (1 - between) * steps[at + i] + between * steps[at + width + i];
-    row[i] += weight * (low[i] + step[i] * value);
-  }
+  const beyond = place - index;
+  const at = (axis * n_points + index) * low.length;
+  return low.map((lowest, i) => {
+    const value = (1 - beyond) * steps[at + i] + beyond * steps[at + low.length + i];
+    return lowest + step[i] * value;
+  });
 }
 
-// The effects of all axes on top of each other, from a start at which it is exact.
+// A grid knows the row of a start, and what is one axis off the mean.
 function fromGrid(grid, codes, start) {
-  const row = Float64Array.from(start.row);
-  codes.forEach((code, axis) => {
-    if (code === start.codes[axis]) return;
-    addFromGrid(row, grid, axis, code, 1);
-    addFromGrid(row, grid, axis, start.codes[axis], -1);
-  });
-  return row;
+  const axis = codes.findIndex((code, i) => code !== start.codes[i]);
+  return axis < 0 ? start.row : between(grid, axis, codes[axis]);
 }
 
 // Returns a row. Only a grid needs the start: codes, and the row that they give.

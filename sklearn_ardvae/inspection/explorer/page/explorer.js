@@ -13,7 +13,7 @@ mean.row ??= decode(meanCodes, mean);
 // --- where the code is -----------------------------------------------------------
 
 // Codes may lie beyond the ends of the sliders, at rows far out.
-const state = { codes: Float64Array.from(meanCodes), start: mean, original: null };
+const state = { codes: Float64Array.from(meanCodes), start: mean, original: null, where: "" };
 
 const stage = pictureOf("Decoded from the sliders", mean.row);
 const isSplit = contents.view.kind === "image" && Boolean(rows);
@@ -43,20 +43,67 @@ function say(words) {
   byId("status").textContent = words;
 }
 
-function goTo(codes, start, original, words) {
-  state.codes = Float64Array.from(codes);
-  state.start = start;
-  state.original = original;
+function goTo(start, original, where) {
+  Object.assign(state, { codes: Float64Array.from(start.codes), start, original, where });
   sliders.forEach((slider) => slider.show());
-  say(words);
+  say(`At ${where}.`);
   redraw();
 }
 
 // --- sliders -----------------------------------------------------------------------
 
+// A grid has one axis at a time: then the others go to their mean.
+function moveAxis(place, code) {
+  const isAlone = decoder.how === "grid";
+  if (isAlone) {
+    Object.assign(state, { codes: Float64Array.from(meanCodes), start: mean, original: null });
+    state.where = "the mean code, one axis at a time";
+  }
+  state.codes[place] = code;
+  sliders.forEach((slider, i) => (isAlone || i === place) && slider.show());
+  say(`Moved away from ${state.where}.`);
+  redraw();
+}
+
+// What is decoded where one axis is off by some deviations, the others at their mean.
+function along(place, deviations) {
+  const codes = Float64Array.from(meanCodes);
+  codes[place] += deviations * axes[place].deviation;
+  return decode(codes, mean);
+}
+
+// Pictures of both ends of an axis; they are drawn when there is time.
+function endsOf(place) {
+  return [-contents.reach, contents.reach].map((end) => {
+    const picture = pictureOf("", mean.row);
+    picture.element.setAttribute("aria-hidden", "true");
+    setTimeout(() => picture.draw(along(place, end)));
+    return picture.element;
+  });
+}
+
+const NAMED_FEATURES = 4;
+
+// The features that an axis moves furthest, each by its own range.
+function effectOf(place) {
+  const { names, low, high } = contents.view;
+  const row = along(place, 1);
+  const moves = Array.from(row, (value, i) => {
+    const range = high[i] - low[i];
+    return { name: names[i], move: range > 0 ? (value - mean.row[i]) / range : 0 };
+  });
+  moves.sort((one, other) => Math.abs(other.move) - Math.abs(one.move));
+  const named = moves.slice(0, NAMED_FEATURES).filter(({ move }) => move !== 0);
+  const list = (some) => some.map(({ name }) => name).join(", ");
+  const [up, down] = [named.filter((m) => m.move > 0), named.filter((m) => m.move < 0)];
+  const words = [up.length && `more ${list(up)}`, down.length && `less ${list(down)}`];
+  const whole = `To the right: ${words.filter(Boolean).join("; ")}`;
+  return element("p", { class: "effect" }, whole);
+}
+
 function sliderOf(axis, place) {
   const id = `axis-${place}`;
-  const share = element("small", {}, ` ${(100 * axis.share).toFixed(1)} % of the relevance`);
+  const share = element("small", {}, `${percent(axis.share)} of the relevance`);
   const label = element("label", { for: id }, `axis ${axis.index}`, share);
   const output = element("output", { for: id });
   const [low, high] = [-contents.reach, contents.reach];
@@ -65,16 +112,24 @@ function sliderOf(axis, place) {
     const code = state.codes[place];
     const deviations = (code - axis.mean) / axis.deviation;
     input.value = deviations;
-    const words = `${deviations < 0 ? "\u2212" : "+"}${Math.abs(deviations).toFixed(2)} deviations`;
+    const sign = deviations < -0.005 ? "\u2212" : deviations > 0.005 ? "+" : "";
+    const words = `${sign}${Math.abs(deviations).toFixed(2)} deviations`;
     output.textContent = words;
     input.setAttribute("aria-valuetext", words);
   }
   input.addEventListener("input", () => {
-    state.codes[place] = axis.mean + input.valueAsNumber * axis.deviation;
-    show();
-    redraw();
+    moveAxis(place, axis.mean + input.valueAsNumber * axis.deviation);
   });
-  return { element: element("div", { class: "slider" }, label, output, input), show };
+  const ends = element("div", { class: "ends" }, input);
+  const made = element("div", { class: "slider" }, element("div", {}, label, output), ends);
+  if (contents.view.kind === "table") {
+    made.append(effectOf(place));
+  } else {
+    const [left, right] = endsOf(place);
+    ends.prepend(left);
+    ends.append(right);
+  }
+  return { element: made, show };
 }
 
 const sliders = axes.map(sliderOf);
@@ -90,23 +145,34 @@ function normal() {
 function randomCodes() {
   const draws = axes.map(normal);
   return meanCodes.map((value, i) =>
-    draws.reduce((all, draw, j) => all + contents.root[i * axes.length + j] * draw, value),
+    draws.reduce((all, draw, j) => all + decoder.root[i * axes.length + j] * draw, value),
   );
 }
 
-function startFromRow(i) {
-  const codes = rowOf(rows.codes, i, axes.length);
-  const start = decoder.how === "grid" ? { codes, row: rowOf(decoder.rows, i) } : mean;
-  goTo(codes, start, rowOf(rows.originals, i), `At the code of row ${i}.`);
+// A grid has rows of starts that were decoded beforehand.
+function startOf({ codes, decoded }, i) {
+  return { codes: rowOf(codes, i, axes.length), row: decoded ? rowOf(decoded, i) : mean.row };
+}
+
+function startAtRandom() {
+  const { starts } = decoder;
+  const i = starts ? Math.floor(Math.random() * starts.n) : 0;
+  const start = starts ? startOf(starts, i) : { ...mean, codes: randomCodes() };
+  goTo(start, null, "a random code, drawn from a Gaussian with the mean and the covariance of the training codes");
+}
+
+function startAtRow(i) {
+  const start = startOf(rows, i);
+  goTo(start, rowOf(rows.originals, i), `the code of row ${i}`);
+}
+
+function startAtMean() {
+  goTo(mean, null, "the mean code");
 }
 
 function setUpControls() {
-  byId("reset").addEventListener("click", () => {
-    goTo(meanCodes, mean, null, "At the mean code.");
-  });
-  byId("random").addEventListener("click", () => {
-    goTo(randomCodes(), mean, null, "At a random code, drawn from a Gaussian with the mean and covariance of the training codes.");
-  });
+  byId("reset").addEventListener("click", startAtMean);
+  byId("random").addEventListener("click", startAtRandom);
   if (!rows) return;
   const input = byId("row");
   input.max = rows.n - 1;
@@ -114,7 +180,7 @@ function setUpControls() {
   const go = () => {
     const wanted = Math.round(input.valueAsNumber || 0);
     input.value = Math.min(Math.max(wanted, 0), rows.n - 1);
-    startFromRow(input.valueAsNumber);
+    startAtRow(input.valueAsNumber);
   };
   byId("start").addEventListener("click", go);
   input.addEventListener("change", go);
@@ -123,7 +189,7 @@ function setUpControls() {
 const SHOWN_AXES = 12;
 
 function setUpExplorer() {
-  byId("explorer").classList.add(contents.view.kind === "curve" ? "curve-kind" : contents.view.kind);
+  byId("explorer").classList.add(contents.view.kind);
   byId("explorer").hidden = axes.length === 0;
   byId("explore-none").hidden = axes.length > 0;
   byId("stage-pictures").append(captioned(stage, stageCaption()));
@@ -133,9 +199,10 @@ function setUpExplorer() {
   byId("more-axes").hidden = others.length === 0;
   byId("more-axes-title").textContent = `${others.length} more axes`;
   byId("more-sliders").append(...others.map((slider) => slider.element));
+  byId("how").hidden = axes.length === 0;
   byId("how").textContent = howItDecodes();
   setUpControls();
-  goTo(meanCodes, mean, null, "At the mean code.");
+  startAtMean();
 }
 
 function stageCaption() {
@@ -143,14 +210,10 @@ function stageCaption() {
   if (contents.view.kind === "curve") {
     return rows ? "solid: decoded; dashed: original, at a row" : "decoded";
   }
-  const ticks = "black or white tick: at the mean code";
-  const original = rows ? "; orange tick: original, at a row" : "";
-  return `Bars: decoded, each in a range of its own; ${ticks}${original}. ${hiddenFeatures()}`;
-}
-
-function hiddenFeatures() {
-  const rest = contents.n_features - shownFeatures().length;
-  return rest > 0 ? `${rest} more features are not shown.` : "";
+  const original = rows ? " Orange mark: the original, at a row." : "";
+  const rest = contents.n_features - contents.view.shown.length;
+  const more = rest > 0 ? ` ${rest} more features, which move less, are not shown.` : "";
+  return `Bars go from what the mean code gives (upright line) to what is decoded, each feature in a range of its own.${original}${more}`;
 }
 
 function howItDecodes() {
@@ -159,14 +222,13 @@ function howItDecodes() {
     const size = decoder.n_weights.toLocaleString("en");
     return `The decoder runs in this page, with all its ${size} weights: what you see is what inverse_transform returns, to rounding. ${others}`;
   }
-  const missed = (100 * decoder.error).toFixed(0);
+  const missed = (100 * decoder.error).toFixed(1);
   return (
     `The decoder does not run in this page: ${decoder.reason}. Rows were decoded beforehand, ` +
-    `at ${decoder.n_points} points of each axis with the others at their mean. Along one axis ` +
-    "from the mean, and at a row, the page shows what inverse_transform returns, interpolated " +
-    "between points. Where several axes are off, it adds up what each does by itself, which " +
-    `networks need not follow: at random codes that misses ${missed} % of the variation ` +
-    `(root mean square over features). ${others}`
+    `at ${decoder.n_points} points of each axis with all others at their mean, and in between ` +
+    `the page interpolates, which misses up to ${missed} % of the variation along an axis. So ` +
+    "sliders move one axis at a time: moving one puts the others at their mean. The buttons " +
+    `lead to codes that were decoded exactly. ${others}`
   );
 }
 
@@ -195,7 +257,7 @@ function numbersTable(label, found, n, heading, originals) {
   const head = element("tr", {}, element("td"));
   for (let i = 0; i < n; i++) head.append(element("th", { scope: "col" }, `${heading} ${i}`));
   const body = element("tbody");
-  for (const feature of shownFeatures()) {
+  for (const feature of contents.view.shown) {
     const name = contents.view.names[feature];
     const line = element("tr", {}, element("th", { scope: "row", title: name }, name));
     for (let i = 0; i < n; i++) {
@@ -205,9 +267,9 @@ function numbersTable(label, found, n, heading, originals) {
     }
     body.append(line);
   }
-  const table = element("table", { class: "numbers" }, element("thead", {}, head), body);
-  const settings = { class: "scroll", tabindex: 0, role: "region", "aria-label": label };
-  return element("div", settings, table);
+  const name = { "aria-label": label };
+  const table = element("table", { class: "numbers", ...name }, element("thead", {}, head), body);
+  return element("div", { class: "scroll", tabindex: 0, role: "region", ...name }, table);
 }
 
 function fill(id, figures, table) {

@@ -54,24 +54,12 @@ function curvePicture(label) {
   return { element: svg, draw };
 }
 
-// Features, those first that the page moves furthest, if there are too many to show.
-const MOST_FEATURES = 60;
-
-function shownFeatures() {
-  const { names } = contents.view;
-  return Array.from(names.keys()).slice(0, MOST_FEATURES);
-}
-
-function span(name) {
-  return element("span", { class: name });
-}
-
 // A bar for each feature from what the mean code gives to what is decoded, each in a
 // range of its own; the values beside them are in the units of the data.
 function tablePicture(label, mean) {
-  const { names, low, high } = contents.view;
+  const { names, low, high, shown } = contents.view;
   const body = element("tbody");
-  const lines = shownFeatures().map((feature) => {
+  const lines = shown.map((feature) => {
     const place = (value) => 100 * shareOf(value, low[feature], high[feature]);
     const middle = place(mean[feature]);
     const [bar, tick, original] = ["bar", "mean", "original"].map(span);

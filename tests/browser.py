@@ -119,10 +119,8 @@ class Browser:
         self.evaluate(wait)
 
     def press(self, key: str) -> None:
-        """Press a key, as "ArrowRight" or "Tab"."""
-        code = {"ArrowLeft": 37, "ArrowRight": 39, "End": 35, "Enter": 13, "Tab": 9}[
-            key
-        ]
+        """Press a key, "End" or "Home"."""
+        code = {"End": 35, "Home": 36}[key]
         for kind in ("rawKeyDown", "keyUp"):
             settings = {"key": key, "code": key, "windowsVirtualKeyCode": code}
             self.send("Input.dispatchKeyEvent", type=kind, **settings)

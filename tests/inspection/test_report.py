@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
+from estimator_table import CLASSES, IDS, fast
 from scipy.special import erf, expit
 from sklearn.datasets import load_wine
 from sklearn.exceptions import NotFittedError
@@ -124,6 +125,19 @@ def upwards(n_components, shape):
         nn.ReLU(),
         nn.Conv2d(4, 1, (5, 3), padding=(0, 1), bias=False),
     )
+
+
+class Doubling(nn.Linear):
+    """A layer that looks like one that the page has."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def hooked(n_in, n_out):
+    layer = nn.Linear(n_in, n_out)
+    layer.register_forward_hook(lambda layer, given, output: output**3)
+    return layer
 
 
 def flat(shape, n_outputs):
@@ -261,6 +275,19 @@ def test_the_steps_are_inverse_transform(name, written):
     np.testing.assert_allclose(found, wanted, atol=1e-4 * scale_of(rows))
 
 
+@pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+def test_every_estimator_has_a_page_that_decodes(cls, tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    model = fast(cls).fit(x)
+    report(model, tmp_path / "page.html", x)
+    steps = read(tmp_path / "page.html")["decoder"]["steps"]
+    codes = random_codes(model)
+    found = [run(steps, code) for code in codes.astype(np.float64)]
+    # What codes are multiplied by may be large after two epochs.
+    wanted = decoded(model, codes)
+    np.testing.assert_allclose(found, wanted, atol=1e-4 * max(1.0, abs(wanted).max()))
+
+
 def test_what_the_page_shows_of_rows(written):
     path, pipeline, rows = written("pipeline")
     page, model = read(path), pipeline[-1]
@@ -324,18 +351,21 @@ class TestTheGrid:
         assert grid["error"] == pytest.approx(np.sqrt(missed / varied), rel=0.05)
         assert 0.0 < grid["error"] < 0.1
 
-    def test_networks_that_are_no_row_of_known_layers_have_one(self, tmp_path):
-        class Doubling(nn.Linear):
-            def forward(self, x):
-                return 2 * super().forward(x)
-
+    @pytest.mark.parametrize(
+        ("last", "reason"),
+        [
+            (Doubling, "it has a layer of the class Doubling"),
+            (hooked, "it has a layer with a hook, which may do anything"),
+        ],
+    )
+    def test_own_networks_may_be_beyond_the_page(self, tmp_path, last, reason):
         x = low_rank(np.random.default_rng(0))
-        networks = (flat, lambda n, shape: Doubling(n, 12))
-        settings = {"architecture": networks, **FAST}
-        model = Autoencoder(3, **settings).fit(x)
+        networks = (flat, lambda n, shape: nn.Sequential(last(n, 12)))
+        model = Autoencoder(3, architecture=networks, **FAST).fit(x)
         report(model, tmp_path / "page.html", x)
-        reason = read(tmp_path / "page.html")["decoder"]["reason"]
-        assert reason == "it has a layer of the class Doubling"
+        decoder = read(tmp_path / "page.html")["decoder"]
+        assert decoder["how"] == "grid"
+        assert decoder["reason"] == reason
 
     def test_large_decoders_have_one_of_fewer_axes(self, tmp_path, monkeypatch):
         monkeypatch.setattr(program, "_MOST_WEIGHTS", 10)

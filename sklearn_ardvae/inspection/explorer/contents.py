@@ -57,12 +57,14 @@ def contents_of(
     found = decoding_of(subject, decoder)
     parts: dict[str, Any] = {}
     if X is not None:
-        some, originals = subject.rows(X, n_rows)
+        some: Any = X[:n_rows]  # type: ignore[index]
+        starts = found.starts(subject, subject.encode(some))  # which checks them
+        originals = np.asarray(some, dtype=np.float64).reshape(len(some), -1)
         parts["rows"] = {
             "n": len(originals),
             "originals": floats(originals),
             "reconstructions": floats(subject.reconstruct(some)),
-            **found.starts(subject, subject.encode(some)),
+            **starts,
         }
     if n_samples:
         samples = subject.sample(n_samples, random_state)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from ...nn.linear_path import BesideLinear
 from ...nn.module import AutoencoderModule
@@ -154,7 +155,7 @@ def _shapes(network: nn.Module, row: Tensor) -> Shapes:
     shapes: Shapes = {}
 
     def look(layer: nn.Module, given: tuple[Any, ...], output: Any) -> None:
-        if isinstance(output, Tensor) and isinstance(given[0], Tensor):
+        if isinstance(output, Tensor) and given and isinstance(given[0], Tensor):
             shapes[layer] = tuple(given[0].shape[1:]), tuple(output.shape[1:])
 
     handles = [layer.register_forward_hook(look) for layer in network.modules()]
@@ -166,10 +167,14 @@ def _shapes(network: nn.Module, row: Tensor) -> Shapes:
 
 def _add(program: Program, layer: nn.Module) -> None:
     """Add the steps of a layer, or of those in it."""
-    # Not isinstance: a class below may do anything.
-    add = _ADDERS.get(type(layer))
+    # Not isinstance: a class below may do anything. Weights under a constraint make a
+    # class of their own, which does nothing else.
+    kind = type_before_parametrizations(layer)
+    add = _ADDERS.get(kind)
     if add is None:
-        raise NotInThePage(f"it has a layer of the class {type(layer).__name__}")
+        raise NotInThePage(f"it has a layer of the class {kind.__name__}")
+    if layer._forward_hooks or layer._forward_pre_hooks:
+        raise NotInThePage("it has a layer with a hook, which may do anything")
     add(program, layer)
 
 

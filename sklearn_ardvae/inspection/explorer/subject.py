@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
@@ -102,11 +102,6 @@ class Subject:
             return self.model.n_features_in_
         return self.decode(self.code_mean[None]).shape[1]
 
-    def rows(self, X: ArrayLike, n: int) -> tuple[Any, NDArray[np.float64]]:
-        """Return the first n rows, as they are and as flat numbers."""
-        some: Any = X[:n]  # type: ignore[index]
-        return some, np.asarray(some, dtype=np.float64).reshape(len(some), -1)
-
     def encode(self, X: Any) -> NDArray[np.float64]:
         """Return the codes of rows along the active axes."""
         codes = np.asarray(self.model.transform(self._before(X)), dtype=np.float64)
@@ -117,7 +112,8 @@ class Subject:
         columns = self.model._columns_out
         whole = np.tile(self.model._code_mean[columns], (len(codes), 1))
         whole[:, self._places()] = codes
-        return self._undone(self.model.inverse_transform(whole))
+        # In the precision of what `transform` returns.
+        return self._undone(self.model.inverse_transform(whole.astype(np.float32)))
 
     def reconstruct(self, X: Any) -> NDArray[np.float64]:
         """Return reconstructions, in the user's units."""

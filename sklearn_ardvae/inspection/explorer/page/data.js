@@ -49,8 +49,8 @@ function svgElement(name, attributes = {}, text = "") {
 
 // Returns a number in few digits, as people read it.
 function readable(value) {
-  if (value === 0) return "0";
   const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1e6) return String(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(2);
   const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
   return value.toFixed(Math.min(digits, 4));

@@ -63,10 +63,8 @@ function trainingPanel({ title, lines }) {
 }
 
 function legend(first, second) {
-  const made = element("p", { class: "legend" });
-  made.append(element("span", {}, span("key"), first));
-  if (second) made.append(element("span", {}, span("key second"), second));
-  return made;
+  const named = (name, words) => element("span", {}, span(name), words);
+  return element("p", { class: "legend" }, named("key", first), named("key second", second));
 }
 
 document.getElementById("relevance").append(relevanceChart(contents.relevance));

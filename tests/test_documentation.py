@@ -151,4 +151,4 @@ def test_the_recipes_do_what_they_say(tmp_path, monkeypatch, capsys):
     assert made["image"].shape == (8, 8)
     assert "lowest valid_loss" in capsys.readouterr().out
     names = {path.name if path.is_dir() else path.suffix for path in tmp_path.iterdir()}
-    assert names == {".npy", ".onnx", ".png", ".safetensors", "run"}
+    assert names == {".html", ".npy", ".onnx", ".png", ".safetensors", "run"}

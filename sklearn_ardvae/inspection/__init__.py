@@ -1,12 +1,13 @@
-"""Pictures of fitted estimators, in scikit-learn's convention.
+"""Ways to look at fitted estimators: pictures, and a page to explore.
 
-Each display holds what it draws, `from_estimator` takes it from a fitted estimator or
+Displays follow scikit-learn's convention: each holds what it draws, `from_estimator` takes it from a fitted estimator or
 from a pipeline that ends in one, and `plot` draws it. Needs matplotlib:
 ``pip install "sklearn_ardvae[plot]"``, which only `plot` imports.
 """
 
 from .beta_path import BetaPathDisplay
 from .dimension import DimensionDisplay
+from .explorer.report import report
 from .latent_space import LatentSpaceDisplay
 from .reconstruction import ReconstructionDisplay
 from .relevance import RelevanceDisplay
@@ -23,4 +24,5 @@ __all__ = [
     "RelevanceDisplay",
     "SampleDisplay",
     "TrainingDisplay",
+    "report",
 ]

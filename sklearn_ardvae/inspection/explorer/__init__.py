@@ -1,0 +1,1 @@
+"""The explorer page: a fitted estimator as one HTML file."""

@@ -19,7 +19,6 @@ PACKAGE = ROOT / "sklearn_ardvae"
 FLOORS = {
     "inspection": 5,
     "model_selection": 5,
-    "inspection": 5,
     "methods": 4,
     "estimator": 3,
     "training": 2,

@@ -1,8 +1,8 @@
 """Ways to look at fitted estimators: pictures, and a page to explore.
 
-Displays follow scikit-learn's convention: each holds what it draws, `from_estimator` takes it from a fitted estimator or
-from a pipeline that ends in one, and `plot` draws it. Needs matplotlib:
-``pip install "sklearn_ardvae[plot]"``, which only `plot` imports.
+Displays follow scikit-learn's convention: each holds what it draws, `from_estimator`
+takes it from a fitted estimator or from a pipeline that ends in one, and `plot` draws
+it. Needs matplotlib: ``pip install "sklearn_ardvae[plot]"``, which only `plot` imports.
 """
 
 from .beta_path import BetaPathDisplay

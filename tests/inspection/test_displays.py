@@ -33,7 +33,9 @@ from sklearn_ardvae.inspection import (
     TrainingDisplay,
 )
 
-DISPLAYS = [getattr(inspection, name) for name in inspection.__all__]
+DISPLAYS = [
+    getattr(inspection, name) for name in inspection.__all__ if name.endswith("Display")
+]
 
 
 @pytest.fixture(autouse=True)

@@ -249,7 +249,8 @@ class FittedAutoencoderMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         places = torch.as_tensor(columns, device=like.device)
 
         def whole(codes: Tensor) -> Tensor:
-            return means.repeat(len(codes), 1).index_copy(1, places, codes)
+            rows = means.to(codes.dtype).repeat(len(codes), 1)
+            return rows.index_copy(1, places, codes)
 
         return whole
 

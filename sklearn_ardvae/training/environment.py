@@ -18,7 +18,13 @@ from ..nn.module import AutoencoderModule
 from ..randomness import SeededDraws
 from .threads import threads_for
 
-__all__ = ["count_flops", "environment", "in_precision_of", "may_draw"]
+__all__ = [
+    "count_flops",
+    "environment",
+    "in_precision_of",
+    "may_draw",
+    "takes_double",
+]
 
 # Files of torch.nn.modules whose layers draw no random numbers, but for some of them.
 _SILENT = frozenset(
@@ -47,6 +53,7 @@ _DRAWING = (
 
 _doubles: WeakKeyDictionary[AutoencoderModule, tuple[list[int], AutoencoderModule]]
 _doubles = WeakKeyDictionary()
+_takes_double: WeakKeyDictionary[AutoencoderModule, bool] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -155,3 +162,20 @@ def in_precision_of(x: Tensor, module: AutoencoderModule) -> AutoencoderModule:
         double = copy.deepcopy(module).double()
         _doubles[module] = versions, double
     return double
+
+
+@torch.no_grad()
+def takes_double(module: AutoencoderModule) -> bool:
+    """Return whether networks can be run in float64: a user's may ask for float32."""
+    if not module.has_foreign_networks:
+        return True
+    if module not in _takes_double:
+        double = copy.deepcopy(module).double().eval()
+        device = next(double.parameters()).device
+        rows = torch.zeros(2, module.n_features, dtype=torch.float64, device=device)
+        try:
+            with SeededDraws(0):
+                _takes_double[module] = double(rows).dtype == rows.dtype
+        except RuntimeError:
+            _takes_double[module] = False
+    return _takes_double[module]

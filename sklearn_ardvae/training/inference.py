@@ -13,7 +13,7 @@ from ..nn.module import AutoencoderModule
 from ..nn.variational import VariationalModule
 from ..randomness import derived_generator
 from .batches import Rows
-from .environment import environment, in_precision_of
+from .environment import environment, in_precision_of, takes_double
 
 __all__ = ["code_moments", "evidence", "in_batches", "noise_variance"]
 
@@ -42,6 +42,8 @@ def in_batches(
         A method of modules, as ``AutoencoderModule.encode``, or any function like it.
     rows : Tensor of shape (n_rows, width)
     """
+    if rows.dtype == torch.float64 and not takes_double(module):
+        return in_batches(module, function, rows.float()).double()
     module = in_precision_of(rows, module)
     with environment(module, min(len(rows), _ROWS)):
         first = function(module, rows[:_ROWS])

@@ -6,12 +6,16 @@ import torch
 from estimator_table import CLASSES, IDS, fast
 from torch import nn
 
-from sklearn_ardvae import ARDVAE
+from sklearn_ardvae import ARDVAE, VAE
 from sklearn_ardvae.methods.vae import VAEModule
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
 from sklearn_ardvae.nn.module import Networks
 from sklearn_ardvae.training.batches import Rows
-from sklearn_ardvae.training.environment import count_flops, in_precision_of
+from sklearn_ardvae.training.environment import (
+    count_flops,
+    in_precision_of,
+    takes_double,
+)
 from sklearn_ardvae.training.inference import (
     code_moments,
     evidence,
@@ -120,6 +124,29 @@ class TestPrecision:
             module.decoder.bias.add_(1.0)
         fresh = in_precision_of(x, module)
         assert torch.equal(fresh.decoder.bias, module.decoder.bias.double())
+
+
+class InFloat32(nn.Linear):
+    """A layer that takes any precision for float32, as people write them."""
+
+    def forward(self, x):
+        return super().forward(x.float())
+
+
+def test_networks_of_float32_are_run_in_it(low_rank):
+    networks = (InFloat32(12, 4), InFloat32(2, 12))
+    model = VAE(2, architecture=networks, max_iter=2, random_state=0).fit(low_rank)
+    double = low_rank.astype(np.float64)
+    assert not takes_double(model._module)
+    for method in (model.transform, model.reconstruct, model.score_samples):
+        np.testing.assert_array_equal(method(double), method(low_rank))
+    codes = model.transform(double)
+    np.testing.assert_array_equal(
+        model.inverse_transform(codes), model.reconstruct(low_rank)
+    )
+    assert model.intrinsic_dimension_ > 0
+    plain = VAE(2, architecture=(nn.Linear(12, 4), nn.Linear(2, 12)), max_iter=1)
+    assert takes_double(plain.fit(low_rank)._module)
 
 
 def test_operations_are_counted():

@@ -20,6 +20,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from ...nn.linear_path import BesideLinear
 from ...nn.module import AutoencoderModule
 from ...nn.units import NarrowCodes, Restored
+from ...training.environment import takes_double
 from .arrays import doubles, floats
 
 __all__ = ["NotInThePage", "Program", "program_of"]
@@ -105,6 +106,8 @@ def program_of(
     NotInThePage
         If a part of it has no such steps.
     """
+    if not takes_double(module):
+        raise NotInThePage("it takes float32 alone")
     module = copy.deepcopy(module).cpu().double().eval()
     weight, bias = _before_the_decoder(module, columns, code_mean)
     program = Program(_shapes(module.decoder, torch.from_numpy(bias)[None]))

@@ -55,7 +55,7 @@ sphinx_gallery_conf = {
     # The quickstart is shown, and not run: its picture is that of the README.
     "filename_pattern": r"/(plot_|datasets_gallery|disentanglement_scores)",
     # These need a download, or several processes; and what they share.
-    "ignore_pattern": r"(mnist|data_parallel|reporting)\.py",
+    "ignore_pattern": r"(mnist|data_parallel|reporting|readme_picture)\.py",
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "show_memory": False,

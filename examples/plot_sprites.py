@@ -2,8 +2,8 @@
 Sprites: one factor, one axis?
 ==============================
 
-White ellipses on black, made from known factors: size and two positions. Does an axis of
-the latent space move one of them and nothing else? Eyes say something about it, and
+White ellipses on black, made from known factors: size and two positions. Does an axis
+of the latent space move one of them and nothing else? Eyes say something about it, and
 scores the rest.
 """
 
@@ -49,7 +49,8 @@ LatentTraversalDisplay.from_estimator(model, X, n_axes=5).plot()
 # ------
 #
 # The gap of mutual information is that between the best axis of a factor and the second
-# best; 1 would be one axis for each factor.
+# best; 1 would be one axis for each factor. It is far from that here: to the loss, two
+# axes that mix both positions are as good as one for each.
 
 names = np.array(sprites.factor_names)[[1, 3, 4]]
 factors, codes = factors[:, [1, 3, 4]], model.transform(X)

@@ -31,6 +31,7 @@ def test_every_estimator_finds_the_same(cls, low_rank, stored):
     assert ours.history_["train_loss"] == theirs.history_["train_loss"]
 
 
+@pytest.mark.slow
 def test_a_whole_course_is_the_same(low_rank, stored):
     rows = [ARDVAE(4, random_state=0).fit(x).transform(low_rank) for x in (stored,)]
     rows.append(ARDVAE(4, random_state=0).fit(low_rank).transform(low_rank))
@@ -145,6 +146,7 @@ print((peak.most - before) / (4 * N * D))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_rows_on_disk_take_no_memory(tmp_path, request):
     folder = request.config.rootpath / "benchmarks"

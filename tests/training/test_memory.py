@@ -78,9 +78,14 @@ def added(name, calls):
                 ("fit", "float64"): 2.4,
             },
         ),
-        ("BetaVAE", {("fit", "float32"): 0.5, ("fit", "float64"): 1.6}),
-        ("RRAE", {("score_samples", "float32"): 0.5, ("fit", "float32"): 0.7}),
-        ("Autoencoder", {("score_samples", "float32"): 0.5}),
+        *(
+            pytest.param(name, most, marks=pytest.mark.slow)
+            for name, most in {
+                "BetaVAE": {("fit", "float32"): 0.5, ("fit", "float64"): 1.6},
+                "RRAE": {("score_samples", "float32"): 0.5, ("fit", "float32"): 0.7},
+                "Autoencoder": {("score_samples", "float32"): 0.5},
+            }.items()
+        ),
     ],
     ids=["ARDVAE", "BetaVAE", "RRAE", "Autoencoder"],
 )

@@ -25,7 +25,7 @@ def main():
     X = StandardScaler().fit_transform(load_breast_cancer().data)
     grid = {"beta": [0.1, 0.3, 1.0], "n_components": [8, 16]}
     search = GridSearchCV(ARDVAE(max_iter=60, random_state=0), grid, cv=2, n_jobs=-1)
-    workers = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    workers = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with (
         workers as cluster,
         Client(cluster),

@@ -26,7 +26,7 @@ def fit_together(estimators: Sequence[Model], X: Any, y: Any = None) -> list[Mod
     As ``[estimator.fit(X) for estimator in estimators]``, for ensembles: other seeds,
     other betas. Estimators of one class whose networks have the same shapes, and that
     differ by no other number than `beta`, make their gradient steps together, from
-    three of them on: steps of ten take half the time on a processor
+    three of them on: ten small fits take half the time on a processor
     (``benchmarks/performance/together.py``). Each still stops when it is time for it.
 
     Those of other shapes are fitted side by side, at no gain; so are methods of several

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Member", "StackedNets"]
 
-# Floating point operations of a batch from which stacks save nothing: timed alone, steps
-# of ten took 0.4 of the time at 2e6, 0.6 at 2e7, 0.8 at 8e7 and 0.93 at 1.5e8. Of whole
-# fits there is benchmarks/performance/together.py.
+# Floating point operations of a batch from which stacks save nothing: timed alone,
+# steps of ten took 0.4 of the time at 2e6, 0.6 at 2e7, 0.8 at 8e7 and 0.93 at 1.5e8. Of
+# whole fits there is benchmarks/performance/together.py.
 _WORTH_APART = 1e8
 # Those that work on each number by itself, so that parameters may be strung together.
 _ELEMENTWISE = (torch.optim.Adam, torch.optim.AdamW)

@@ -46,7 +46,13 @@ class Loader(Protocol[Options]):
 def loader(
     function: Callable[Options, Bunch | tuple[NDArray, NDArray]],
 ) -> Loader[Options]:
-    """Return `function`, its result typed by what ``return_X_y`` is."""
+    """Return a function, its result typed by what ``return_X_y`` is.
+
+    Parameters
+    ----------
+    function : callable
+        That has a parameter `return_X_y`.
+    """
     return cast("Loader[Options]", function)
 
 

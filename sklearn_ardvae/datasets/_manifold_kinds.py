@@ -149,7 +149,15 @@ def random_network(
 
 
 def network_span(n: int, n_hidden: int = 128) -> int:
-    """Return the most dimensions that a random network of n latents spans."""
+    """Return the most dimensions that a random network spans.
+
+    Parameters
+    ----------
+    n : int
+        Latents.
+    n_hidden : int, default=128
+        Width of its hidden layers.
+    """
     # One latent without biases is two rays.
     return 2 if n == 1 else max(n, n_hidden)
 

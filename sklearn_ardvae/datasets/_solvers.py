@@ -74,6 +74,11 @@ def n_modes(n_points: int) -> int:
 
     The two-thirds rule: waves m and m' give m + m', which the grid takes for
     m + m' - n_points; up to this m that is no wave that is kept.
+
+    Parameters
+    ----------
+    n_points : int
+        Of the grid.
     """
     return (n_points - 1) // 3
 

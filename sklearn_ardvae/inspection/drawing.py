@@ -52,9 +52,15 @@ def pyplot() -> Any:
 def one_place(
     ax: Axes | None, size: tuple[float, float], layout: str = "constrained"
 ) -> Axes:
-    """Return `ax`, or the axes of a new figure of `size` inches.
+    """Return `ax`, or the axes of a new figure.
 
-    Axes of a fixed aspect need the layout "compressed".
+    Parameters
+    ----------
+    ax : Axes or None
+    size : (float, float)
+        Width and height of a new figure, in inches.
+    layout : str, default="constrained"
+        Axes of a fixed aspect need "compressed".
     """
     if ax is not None:
         return ax
@@ -110,6 +116,11 @@ def at_the_edge(ax: Any, n: int, n_columns: int) -> list[tuple[bool, bool]]:
     """Return whether each panel of `places` is the first of its row, the last below.
 
     Of panels that a user has placed each is both.
+
+    Parameters
+    ----------
+    ax, n, n_columns
+        As for `places`.
     """
     n_columns = min(n, n_columns)
     if ax is not None and np.ndim(ax) > 0:
@@ -118,7 +129,12 @@ def at_the_edge(ax: Any, n: int, n_columns: int) -> list[tuple[bool, bool]]:
 
 
 def legend_above(ax: Axes) -> None:
-    """Say what is what above `ax`, where it hides nothing."""
+    """Say what is what above an axes, where it hides nothing.
+
+    Parameters
+    ----------
+    ax : Axes
+    """
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
@@ -130,7 +146,17 @@ def legend_above(ax: Axes) -> None:
 
 
 def add_scale(axes: Any, values: tuple[float, float], cmap: str, label: str) -> None:
-    """Draw beside `axes` which colour stands for which value."""
+    """Draw beside some axes which colour stands for which value.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        Of one figure.
+    values : (float, float)
+        The ends of the map.
+    cmap : str
+    label : str
+    """
     plt = pyplot()
     norm = plt.Normalize(*values)
     mappable = plt.cm.ScalarMappable(norm, cmap)
@@ -138,7 +164,17 @@ def add_scale(axes: Any, values: tuple[float, float], cmap: str, label: str) -> 
 
 
 def colors_of(values: NDArray, cmap: str) -> NDArray[np.floating]:
-    """Return a colour for each value, over the whole of a map, (n_values, 4)."""
+    """Return a colour for each value, over the whole of a map.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+    cmap : str
+
+    Returns
+    -------
+    ndarray of shape (n_values, 4)
+    """
     low, high = float(values.min()), float(values.max())
     shares = (values - low) / ((high - low) or 1.0)
     return pyplot().get_cmap(cmap)(shares)

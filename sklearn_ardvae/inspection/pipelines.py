@@ -94,17 +94,22 @@ class Source:
         columns = self.active_columns()
         return np.asarray(self.model.transform(self.rows(X)))[:, columns]
 
-    def active_columns(self) -> NDArray[np.intp]:
-        """Return where `transform` has the active axes, most relevant first."""
+    @property
+    def columns(self) -> NDArray[np.intp]:
+        """Where `transform` has the active axes, most relevant first."""
         active = self.model.active_components_
-        if not len(active):
+        if self.model.output_components == "all":
+            return active
+        return np.arange(len(active))
+
+    def active_columns(self) -> NDArray[np.intp]:
+        """Return `columns`, of which there must be some."""
+        if not len(self.columns):
             raise ValueError(
                 f"This {type(self.model).__name__} has no active component, so that "
                 "there is no axis to draw; summary() says why."
             )
-        if self.model.output_components == "all":
-            return active
-        return np.arange(len(active))
+        return self.columns
 
     def axis_labels(self) -> list[str]:
         """Return a label for each active axis, most relevant first."""

@@ -5,20 +5,16 @@ The counts along the path say, too, at which scales of the noise they stay the s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import KW_ONLY, dataclass, field
-from functools import partial
-from itertools import chain, pairwise
+from dataclasses import KW_ONLY, field
+from itertools import chain
 from numbers import Integral
-from os import PathLike
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from joblib import effective_n_jobs
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils.parallel import Parallel, delayed
@@ -30,9 +26,9 @@ from ..estimator.checkpoints import CheckpointFolder, identity_of
 from ..estimator.validation import ValidRows, validate_rows
 from ..methods.ard_vae import ARDVAE
 from ..randomness import draw_seed
-from ..training.books import DivergedError
-from ..training.lockstep import run_in_lockstep
 from ..training.log import PathLog
+from ..training.team import LAUNCHED
+from .candidates import FoldResult, Search, _Candidate, fit_and_score, folder_inside
 from .ensemble import fits_together
 from .path import (
     Floats,
@@ -299,7 +295,7 @@ class ARDVAECV(ARDVAE):
         }
         return cls(**{**shared, **changes})
 
-    def _planned(self, rows: ValidRows, y: Any, *, streaming: bool = False) -> _Search:
+    def _planned(self, rows: ValidRows, y: Any, *, streaming: bool = False) -> Search:
         """Return the fits that are to be made."""
         self.__dict__.pop("_module", None)  # of an earlier fit
         # One seed for all fits: candidates do not differ by their draws.
@@ -338,14 +334,18 @@ class ARDVAECV(ARDVAE):
             betas = checked_betas(self.betas)
         sizes = checked_sizes(self.n_components)
         folder = None if streaming else self.checkpoint
-        return _Search(rows, betas, sizes, folds, seed, folder)
+        # A fit that is taken up again must find the company that it had, and processes
+        # that share a fit must make all of them in one order.
+        is_alone = folder is not None or self.device == LAUNCHED
+        n_together = 1 if is_alone else fits_together(rows)
+        return Search(rows, betas, sizes, folds, seed, folder, n_together)
 
     def _grid(self, rows: ValidRows, n_betas: int) -> Floats:
         if self.likelihood == "bernoulli":
             return np.geomspace(*_AROUND_ONE, n_betas)
         return noise_grid(rows, n_betas)
 
-    def _choose(self, search: _Search, context: Any) -> None:
+    def _choose(self, search: Search, context: Any) -> None:
         """Fit all candidates, and note the path and what is chosen of it."""
         evidence = np.full(search.shape, np.nan)
         counts = evidence.copy()
@@ -377,10 +377,10 @@ class ARDVAECV(ARDVAE):
         self.evidence_path_ = evidence if several else evidence[:, 0]
         self.n_active_path_ = counts if several else counts[:, 0]
 
-    def _path(self, search: _Search, context: Any) -> Iterator[_FoldResult]:
+    def _path(self, search: Search, context: Any) -> Iterator[FoldResult]:
         """Yield what comes of each fit, in order."""
         together = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-            delayed(_fit_and_score)(
+            delayed(fit_and_score)(
                 [self._candidate(search, *task) for task in tasks],
                 search.rows,
                 [search.folds[fold] for *_, fold in tasks],
@@ -397,7 +397,7 @@ class ARDVAECV(ARDVAE):
             yield next(results)
             task.call_on_fit_task_end(estimator=self)
 
-    def _candidate(self, search: _Search, beta: int, size: int, fold: int) -> ARDVAE:
+    def _candidate(self, search: Search, beta: int, size: int, fold: int) -> ARDVAE:
         return self._model(
             _Candidate,
             beta=float(search.betas[beta]),
@@ -435,7 +435,7 @@ class ARDVAECV(ARDVAE):
 
     def _chosen_model(self, resume: bool) -> ARDVAE:
         """Return the model that was chosen: as it is now, or not fitted."""
-        folder = _inside(self.checkpoint, "model")
+        folder = folder_inside(self.checkpoint, "model")
         if not resume:
             return self._model(**self._chosen, checkpoint=folder)
         # Another latent size, set since, is an error that the fit explains.
@@ -446,84 +446,6 @@ class ARDVAECV(ARDVAE):
 
     def _adopt_fit(self, model: ARDVAE) -> None:
         self.__dict__.update(_fitted_state(model))
-
-
-class _Candidate(ARDVAE):
-    """A fit of the path, which leaves it to the whole to warn."""
-
-    _warns = False
-
-
-def _inside(folder: str | PathLike | None, name: str) -> Path | None:
-    return None if folder is None else Path(os.fsdecode(folder), name)
-
-
-class _FoldResult(NamedTuple):
-    """What comes of a fit to all folds but one; `reason` says why it failed."""
-
-    evidence: float = np.nan
-    n_active: float = np.nan
-    is_unfinished: bool = False
-    reason: str = "its score is not a number."
-
-
-@dataclass(frozen=True)
-class _Search:
-    """Rows, candidates and folds, each a pair of training and test rows."""
-
-    rows: ValidRows
-    betas: Floats
-    sizes: list[int]
-    folds: list[tuple[NDArray, NDArray]]
-    seed: int
-    checkpoint: str | PathLike | None
-
-    def folder_of(self, beta: int, size: int, fold: int) -> Path | None:
-        """Return where a fit of the path keeps what it has come to."""
-        return _inside(self.checkpoint, f"beta-{beta}-size-{size}-fold-{fold}")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return len(self.betas), len(self.sizes), len(self.folds)
-
-    @property
-    def tasks(self) -> list[tuple[int, int, int]]:
-        """Indices of beta, size and fold of each fit, in order."""
-        return [(b, s, f) for b, s, f in np.ndindex(self.shape)]
-
-    def shared_out(self, n_workers: int) -> list[list[tuple[int, int, int]]]:
-        """Return the tasks by those that are fitted together, in order."""
-        tasks, most = self.tasks, fits_together(self.rows)
-        # A fit that is taken up again must find the company that it had.
-        if self.checkpoint is not None:
-            most = 1
-        n_groups = max(-(-len(tasks) // most), min(n_workers, len(tasks)))
-        bounds = [len(tasks) * i // n_groups for i in range(n_groups + 1)]
-        return [tasks[first:last] for first, last in pairwise(bounds)]
-
-
-def _fit_and_score(
-    models: list[ARDVAE], rows: ValidRows, folds: list[tuple[NDArray, NDArray]]
-) -> list[_FoldResult]:
-    return run_in_lockstep(
-        [
-            partial(_fit_and_score_one, model, rows, *fold)
-            for model, fold in zip(models, folds, strict=True)
-        ]
-    )
-
-
-def _fit_and_score_one(
-    model: ARDVAE, rows: ValidRows, train: NDArray, test: NDArray
-) -> _FoldResult:
-    try:
-        model.fit(rows[train])
-    except DivergedError as error:
-        return _FoldResult(reason=str(error))
-    is_unfinished = model.early_stopping and model.n_iter_ >= model.max_iter
-    return _FoldResult(
-        model.score(rows[test]), model.n_active_components_, is_unfinished
-    )
 
 
 def _fitted_state(model: ARDVAE) -> dict[str, Any]:

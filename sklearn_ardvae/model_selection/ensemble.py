@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from ..estimator.base import BaseAutoencoder
 from ..estimator.validation import ValidRows
 from ..training.lockstep import run_in_lockstep
+from ..training.team import LAUNCHED
 
 __all__ = ["fit_together", "fits_together"]
 
@@ -29,7 +30,8 @@ def fit_together(estimators: Sequence[Model], X: Any, y: Any = None) -> list[Mod
     three of them on: ten small fits take half the time on a processor
     (``benchmarks/performance/together.py``). Each still stops when it is time for it.
 
-    Those of other shapes are fitted side by side, at no gain; so are methods of several
+    Those of other shapes are fitted side by side, at no gain (with
+    ``device="accelerate"`` one after the other); so are methods of several
     phases, convolutional networks, networks of your own, networks that are wide enough
     to be fast, and optimisers other than Adam.
 
@@ -82,6 +84,9 @@ def fit_together(estimators: Sequence[Model], X: Any, y: Any = None) -> list[Mod
             "fit_together got the same estimator twice; sklearn.base.clone makes "
             "another of the same parameters."
         )
+    if any(model.device == LAUNCHED for model in models):
+        # All processes must make the same fits in one order.
+        return [model.fit(X, y) for model in models]
     return run_in_lockstep([partial(model.fit, X, y) for model in models])
 
 

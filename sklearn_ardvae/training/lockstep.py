@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from sklearn import config_context, get_config
 
@@ -88,15 +87,14 @@ class _Lockstep:
         self.turn = threading.Condition()
         self.n_running = n_fits
         self.waiting: list[_Epoch] = []
-        self.members: WeakKeyDictionary[AutoencoderNet, Member] = WeakKeyDictionary()
         self.is_interrupted = False
 
     def run(self, fits: Sequence[Callable[[], Any]]) -> list[Any]:
         results: list[Any] = [None] * len(fits)
         errors: list[BaseException | None] = [None] * len(fits)
-
         warnings: list[Held] = [[] for _ in fits]
         config = get_config()
+        outer = getattr(_of_this_thread, "lockstep", None)
 
         def run_one(place: int) -> None:
             _of_this_thread.lockstep = self
@@ -120,6 +118,8 @@ class _Lockstep:
                 # Ctrl-C may come to any thread, and wakes this one only if it is it.
                 while thread.is_alive():
                     thread.join(_LOOK_UP)
+                    if outer is not None and outer.is_interrupted:
+                        raise KeyboardInterrupt
         except KeyboardInterrupt:
             self.is_interrupted = True
             with self.turn:
@@ -135,9 +135,11 @@ class _Lockstep:
         return results
 
     def wait_for_steps(self, net: AutoencoderNet, batches: TensorBatches) -> int | None:
-        if net not in self.members:
-            self.members[net] = Member(net)
-        epoch = _Epoch(self.members[net], batches)
+        # A fit may train several nets, one after the other.
+        member = getattr(_of_this_thread, "member", None)
+        if member is None or member.net is not net:
+            member = _of_this_thread.member = Member(net)
+        epoch = _Epoch(member, batches)
         self.waiting.append(epoch)
         while not epoch.is_over:
             if self.is_interrupted:

@@ -444,7 +444,7 @@ class TestBadArguments:
 
     def test_estimators(self, tmp_path):
         x = low_rank(np.random.default_rng(0))
-        with pytest.raises(TypeError, match="must be an estimator of sklearn_ardvae"):
+        with pytest.raises(TypeError, match="must be a fitted estimator"):
             report(StandardScaler().fit(x), tmp_path / "page.html")
         with pytest.raises(NotFittedError):
             report(VAE(2), tmp_path / "page.html")

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_ardvae import ARDVAE, VAE, BetaVAE, fit_together
+from sklearn_ardvae import ARDVAE, ARDVAECV, VAE, BetaVAE, fit_together
 from sklearn_ardvae.training import lockstep
 from sklearn_ardvae.training.lockstep import run_in_lockstep
 from sklearn_ardvae.training.stacked import StackedNets
@@ -202,6 +202,25 @@ def test_two_are_fitted_one_after_the_other(rows):
     models = [VAE(**FAST, callbacks=[NotesThreads(threads)]) for _ in range(2)]
     fit_together(models, rows)
     assert threads == {threading.get_ident()}
+
+
+def test_processes_that_were_launched_keep_one_order(rows):
+    pytest.importorskip("accelerate")
+    threads = set()
+    settings = {"device": "accelerate", "callbacks": [NotesThreads(threads)]}
+    fit_together([BetaVAE(**FAST, **settings) for _ in range(3)], rows)
+    assert threads == {threading.get_ident()}
+
+
+def test_searches_may_be_fitted_together(rows):
+    settings = FAST | {"betas": [0.5, 0.05, 0.005], "cv": 2}
+    searches = [ARDVAECV(**settings | {"random_state": seed}) for seed in range(3)]
+    alone = [clone(search).fit(rows) for search in searches]
+    for search, other in zip(fit_together(searches, rows), alone, strict=True):
+        np.testing.assert_allclose(
+            search.evidence_path_, other.evidence_path_, rtol=ROUNDING
+        )
+        assert_same(search, other)
 
 
 class NotesThreads(Callback):

@@ -15,17 +15,35 @@ Packed = dict[str, Any]
 
 
 def floats(values: ArrayLike) -> Packed:
-    """Pack as float32: weights, rows."""
+    """Pack as float32: weights, rows.
+
+    Parameters
+    ----------
+    values : array-like of any shape
+        Flattened, row by row.
+    """
     return _packed("f4", values)
 
 
 def doubles(values: ArrayLike) -> Packed:
-    """Pack as float64: vectors, whose digits may cancel in the user's units."""
+    """Pack as float64: vectors, whose digits may cancel in the user's units.
+
+    Parameters
+    ----------
+    values : array-like of any shape
+        Flattened, row by row.
+    """
     return _packed("f8", values)
 
 
 def shorts(values: ArrayLike) -> Packed:
-    """Pack as unsigned integers of 16 bits."""
+    """Pack as unsigned integers of 16 bits.
+
+    Parameters
+    ----------
+    values : array-like of any shape
+        Flattened, row by row.
+    """
     return _packed("u2", values)
 
 

@@ -22,7 +22,16 @@ _POINTS = 400
 
 
 def facts_of(subject: Subject) -> list[tuple[str, str]]:
-    """Return the numbers that head the page, each under a name."""
+    """Return the numbers that head the page, each under a name.
+
+    Parameters
+    ----------
+    subject : Subject
+
+    Returns
+    -------
+    list of (name, value)
+    """
     model = subject.model
     n_all = len(model.relevance_)
     facts = [("active axes", f"{model.n_active_components_} of {n_all}")]

@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
     RobustScaler,
     StandardScaler,
 )
-from sklearn.utils.validation import check_is_fitted
 
-from ...estimator.base import BaseAutoencoder
+from ..pipelines import Source
 from .program import NotInThePage, Program, program_of
 
 __all__ = ["Subject"]
@@ -25,18 +23,8 @@ _SCALERS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A fitted estimator, and what stands before it.
-
-    Parameters
-    ----------
-    model : BaseAutoencoder
-    before : Pipeline or None
-        Steps that rows go through first.
-    """
-
-    model: BaseAutoencoder
-    before: Pipeline | None = None
+class Subject(Source):
+    """What a page shows: always in the units of what the pipeline was given."""
 
     @classmethod
     def of(cls, estimator: Any) -> Subject:
@@ -47,24 +35,15 @@ class Subject:
         TypeError, ValueError
             If it is something else, or a step before cannot be undone.
         """
-        model, before = estimator, None
-        if isinstance(estimator, Pipeline):
-            model = estimator[-1]
-            before = estimator[:-1] if len(estimator) > 1 else None
-        if not isinstance(model, BaseAutoencoder):
-            raise TypeError(
-                "estimator must be an estimator of sklearn_ardvae, or a Pipeline that "
-                f"ends in one; got {model!r}."
-            )
-        check_is_fitted(model)
-        for name, step in before.steps if before is not None else []:
+        source = Source.of(estimator)
+        for name, step in source.before.steps if source.before is not None else []:
             if step != "passthrough" and not hasattr(step, "inverse_transform"):
                 raise ValueError(
                     f"estimator: the step {name!r} of the pipeline has no "
                     "inverse_transform, so that nothing can be shown in its units. "
                     "Pass the last step, pipeline[-1], and X as that step gets it."
                 )
-        return cls(model, before)
+        return cls(source.model, source.before)
 
     @property
     def axes(self) -> NDArray[np.intp]:
@@ -87,12 +66,11 @@ class Subject:
         deviation = np.sqrt(np.diag(self.code_covariance))
         return np.where(deviation > 0.0, deviation, 1.0)
 
-    def feature_names(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the names that the first step, or the estimator, has seen."""
-        first = self.model if self.before is None else self.before
-        names = getattr(first, "feature_names_in_", None)
+        names = self.feature_names
         if names is None:
-            names = [f"feature {i}" for i in range(self.n_features)]
+            return [f"feature {i}" for i in range(self.n_features)]
         return [str(name) for name in names]
 
     @property
@@ -104,20 +82,20 @@ class Subject:
 
     def encode(self, X: Any) -> NDArray[np.float64]:
         """Return the codes of rows along the active axes."""
-        codes = np.asarray(self.model.transform(self._before(X)), dtype=np.float64)
-        return codes[:, self._places()]
+        codes = np.asarray(self.model.transform(self.rows(X)), dtype=np.float64)
+        return codes[:, self.columns]
 
     def decode(self, codes: NDArray) -> NDArray[np.float64]:
         """Return rows of codes of the active axes, in the user's units."""
         columns = self.model._columns_out
         whole = np.tile(self.model._code_mean[columns], (len(codes), 1))
-        whole[:, self._places()] = codes
+        whole[:, self.columns] = codes
         # In the precision of what `transform` returns.
         return self._undone(self.model.inverse_transform(whole.astype(np.float32)))
 
     def reconstruct(self, X: Any) -> NDArray[np.float64]:
         """Return reconstructions, in the user's units."""
-        return self._undone(self.model.reconstruct(self._before(X)))
+        return self._undone(self.model.reconstruct(self.rows(X)))
 
     def sample(self, n: int, random_state: Any) -> NDArray[np.float64]:
         """Return new rows, in the user's units."""
@@ -143,15 +121,5 @@ class Subject:
         program.check_size()
         return program
 
-    def _places(self) -> list[int]:
-        """Return in which columns of `transform` the active axes are."""
-        places = {axis: i for i, axis in enumerate(self.model._columns_out)}
-        return [places[axis] for axis in self.axes]
-
-    def _before(self, X: Any) -> Any:
-        return X if self.before is None else self.before.transform(X)
-
     def _undone(self, rows: NDArray) -> NDArray[np.float64]:
-        if self.before is not None:
-            rows = self.before.inverse_transform(rows)
-        return np.asarray(rows, dtype=np.float64)
+        return np.asarray(self.shown(rows), dtype=np.float64)

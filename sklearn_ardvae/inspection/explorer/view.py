@@ -66,7 +66,7 @@ class View:
             raise ValueError(f"kind must be 'auto' or one of {KINDS}; got {kind!r}.")
         if kind == "image":
             _image_axes(found)  # which raises if it is none
-        names = subject.feature_names() if feature_names is None else feature_names
+        names = subject.names() if feature_names is None else feature_names
         names = [str(name) for name in names]
         if len(names) != n_features:
             raise ValueError(

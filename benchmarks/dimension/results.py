@@ -9,13 +9,12 @@ With benchmarks/dimension on Python's path::
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import platform
-import subprocess
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1]))
+import records
 
 RESULTS = Path(__file__).parent / "results"
 #: 1: contestant, set, noise, seed; dimension and flat_dimension, null where not
@@ -66,49 +65,18 @@ def load(
     paths = sorted(Path(folder).glob("*.jsonl"))
     if contestants is not None:
         paths = [path for path in paths if path.stem in contestants]
-    records = list({key(r): r for path in paths for r in read(path)}.values())
+    found = (r for path in paths for r in records.read(path, SCHEMA))
+    cells = list({key(r): r for r in found}.values())
     if not as_frame:
-        return records
+        return cells
     import pandas
 
-    return pandas.json_normalize(records)
-
-
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"line {number} of {path} is no JSON ({error}): was a run cut short? "
-                "Take the line out and run the cell again."
-            ) from error
-        if record.get("schema") != SCHEMA:
-            raise ValueError(
-                f"line {number} of {path} has schema={record.get('schema')!r}; this "
-                f"loader reads {SCHEMA}."
-            )
-        yield record
+    return pandas.json_normalize(cells)
 
 
 def append(record: dict[str, Any], folder: Path) -> None:
-    with (folder / f"{record['contestant']}.jsonl").open("a") as file:
-        file.write(json.dumps({"schema": SCHEMA, **record}) + "\n")
+    records.append(record, folder / f"{record['contestant']}.jsonl", SCHEMA)
 
 
 def environment() -> dict[str, Any]:
-    """Return the versions that a record is of; of this package also the commit."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {"versions": versions, "commit": git.stdout.strip() or None}
+    return records.environment(PACKAGES)

@@ -9,11 +9,8 @@ Python's path::
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
-import platform
-import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +21,10 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+sys.path.append(str(Path(__file__).parents[1]))
+import records
+from records import Record
+
 RESULTS = Path(__file__).parent / "results"
 #: 1: question, case, part, threads; setting in words; aim, null or {"most": x} or
 #: {"least": x}; seconds, for each side a list of [of the clock, the process's own], one
@@ -31,7 +32,6 @@ RESULTS = Path(__file__).parent / "results"
 SCHEMA = 1
 PACKAGES = ("numpy", "scipy", "scikit-learn", "skorch", "torch", "pythae")
 
-Record = dict[str, Any]
 #: What a record is known by.
 Key = tuple[str, str, str, int]
 
@@ -167,7 +167,7 @@ def measure(question: str, case: Case) -> Iterator[Record]:
             },
             "load": round(os.getloadavg()[0], 1),
             "n_processors": os.cpu_count(),
-            **environment(),
+            **records.environment(PACKAGES),
         }
 
 
@@ -176,9 +176,7 @@ def key(record: Record) -> Key:
 
 
 def append(record: Record, folder: Path = RESULTS) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{record['question']}.jsonl").open("a") as file:
-        file.write(json.dumps({"schema": SCHEMA, **record}) + "\n")
+    records.append(record, folder / f"{record['question']}.jsonl", SCHEMA)
 
 
 def load(folder: Path | str = RESULTS) -> list[Record]:
@@ -190,39 +188,5 @@ def load(folder: Path | str = RESULTS) -> list[Record]:
         If a line is no record of this schema.
     """
     paths = sorted(Path(folder).glob("*.jsonl"))
-    return list({key(r): r for path in paths for r in read(path)}.values())
-
-
-def read(path: Path) -> Iterator[Record]:
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"line {number} of {path} is no JSON ({error}): was a run cut short? "
-                "Take the line out and run the question again."
-            ) from error
-        if record.get("schema") != SCHEMA:
-            raise ValueError(
-                f"line {number} of {path} has schema={record.get('schema')!r}; this "
-                f"loader reads {SCHEMA}."
-            )
-        yield record
-
-
-def environment() -> Record:
-    """Return the versions that a record is of; of this package also the commit."""
-    versions: dict[str, str | None] = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {"versions": versions, "commit": git.stdout.strip() or None}
+    found = (r for path in paths for r in records.read(path, SCHEMA))
+    return list({key(r): r for r in found}.values())

@@ -105,6 +105,9 @@ class BaseAutoencoder(
     ) -> None:
         """Train what a method trains after the rest; `net` has trained `module`."""
 
+    def _warn_of_parameters(self) -> None:
+        """Warn, before `fit`, of parameters that others leave without effect."""
+
     def _warn_of_outcome(self) -> None:
         """Warn, after `fit`, of what the fitted state shows to be wrong."""
         verdict = self.__dict__.get("_verdict")
@@ -148,6 +151,8 @@ class BaseAutoencoder(
             If a parameter or X is unusable, or the loss becomes infinite or NaN.
         """
         self._validate_params()
+        if self._warns:
+            self._warn_of_parameters()
         resume = self.warm_start and self.__sklearn_is_fitted__()
         rows = validate_rows(self, X, reset=not resume, dtype=self._precision_of_fit(X))
         # scikit-learn's callbacks score on (X, y): an autoencoder's target is X.

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 from sklearn.utils.validation import check_is_fitted
 
+from .._warnings import warn
 from .dimension import DimensionMixin
-from .verdict import Verdict
+from .verdict import CountWarning, Verdict
 
 __all__ = ["CertaintyMixin", "Clues", "CountOdds"]
 
@@ -171,8 +172,9 @@ class CertaintyMixin(DimensionMixin):
         intrinsic dimension is a clue of it where the data are a graph above a flat
         space, as all manifolds of the calibration. On closed surfaces and in data of
         several parts it is rightly smaller, and intervals reach too far down; of
-        clusters, as images of digits, they may lie below the count altogether. Such
-        data, and tables that lie on no manifold, are judged as if they were graphs. An
+        clusters, as images of digits, they may lie below the count altogether, and a
+        `CountWarning` says so. Such data, and tables that lie on no manifold, are
+        judged as if they were graphs. An
         intrinsic dimension above the count is no clue; a `CountWarning` tells of it.
 
         Examples
@@ -192,7 +194,18 @@ class CertaintyMixin(DimensionMixin):
                 "dimension_interval must be a float in the range (0.0, 1.0). Got "
                 f"{confidence!r} instead."
             )
-        return CountOdds.of(self._clues()).interval(float(confidence))
+        clues = self._clues()
+        low, high = CountOdds.of(clues).interval(float(confidence))
+        if high < clues.count:
+            warn(
+                f"The interval from {low} to {high} lies below the {clues.count} axes "
+                f"that were found, as the intrinsic dimension is "
+                f"{clues.intrinsic:.1f}. If the rows are closed surfaces or lie in "
+                "several parts, as clusters do, do not believe the interval; if not, "
+                "do not believe the count. local_dimension(X) may tell which.",
+                CountWarning,
+            )
+        return low, high
 
     def _clues(self) -> Clues:
         check_is_fitted(self)

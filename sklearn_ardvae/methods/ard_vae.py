@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from scipy import stats
 from sklearn.utils.validation import check_is_fitted, check_scalar
 from torch import Tensor
 
+from .._warnings import warn
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import (
     Architecture,
@@ -49,6 +51,8 @@ _ENCODE_ROWS = 1024
 _STREAM_PIECES = 5
 # How much the log of a posterior's variance may exceed that of the prior's.
 _WIDER_THAN_PRIOR = 1.0
+# What only the schedule of a fixed beta looks at.
+_OF_A_FIXED_BETA = ("lr_patience", "n_iter_no_change", "tol")
 # How far codes are stretched, in shares of what a linear decoder asks for.
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _MOST_STRETCH = 1e4
@@ -336,9 +340,9 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     ``history_["evidence"]`` and ``history_["beta"]`` show it. Codes are then stretched
     against the shrinkage of posterior means, as far as it lowers the error of training
     rows; `code_posterior` has the means as they are. These stages have a schedule of
-    their own: `lr_patience`, `n_iter_no_change` and `tol` are for a fixed beta. Also
-    ours: the default network, learning rate and stopping rule
-    (`benchmarks/first_answer.py`, `benchmarks/dimension_recovery.py`).
+    their own: `lr_patience`, `n_iter_no_change` and `tol` are for a fixed beta, and a
+    warning says so if they are set. Also ours: the default network, learning rate and
+    stopping rule (`benchmarks/first_answer.py`, `benchmarks/dimension_recovery.py`).
     Known to fail: a closed manifold such as a sphere needs one axis more than its
     dimension; strongly curved data of many dimensions and few rows may be explained
     better by many linear axes than by few curved ones, and then those are counted; a
@@ -418,6 +422,19 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
         if isinstance(self.prior_samples, Integral):
             return HeldOut(most=self.prior_samples, **drawn)
         return HeldOut(share=self.prior_samples, **drawn)
+
+    def _warn_of_parameters(self) -> None:
+        idle = [name for name in _OF_A_FIXED_BETA if not self._is_default(name)]
+        if self._finds_noise and idle:
+            given = ", ".join(f"{name}={getattr(self, name)!r}" for name in idle)
+            warn(
+                f"{given} of {type(self).__name__} has no effect with beta='auto', "
+                "whose stages have a schedule of their own. Leave it at its default, "
+                "or set beta to a number.",
+            )
+
+    def _is_default(self, name: str) -> bool:
+        return getattr(self, name) == signature(type(self)).parameters[name].default
 
     def _relevance_rule(self) -> tuple[float, int]:
         return self.relevance_threshold, self.relevance_samples

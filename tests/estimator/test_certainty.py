@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sklearn_ardvae import ARDVAE, VAE
 from sklearn_ardvae.estimator.certainty import Clues, CountOdds
-from sklearn_ardvae.estimator.verdict import _least_worth
+from sklearn_ardvae.estimator.verdict import CountWarning, _least_worth
 from sklearn_ardvae.nn.elimination import Trial
 
 
@@ -183,6 +183,14 @@ class TestEstimator:
             found = fitted(x)
         assert found.n_active_components_ == 0
         assert found.dimension_interval()[0] == 0
+
+    def test_it_says_so_where_it_lies_below_the_count(self, model, monkeypatch):
+        # As of the clusters of the digits.
+        clues = Clues(count=14, kept=20.0, intrinsic=4.6)
+        monkeypatch.setattr(model, "_clues", lambda: clues)
+        with pytest.warns(CountWarning, match="lies below the 14 axes"):
+            low, high = model.dimension_interval()
+        assert low < 4.6 < high < 14
 
     def test_files_know_it_too(self, model, tmp_path):
         model.save(tmp_path / "model.ardvae")

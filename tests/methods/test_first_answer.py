@@ -529,6 +529,14 @@ class TestOtherAnswers:
         assert model.beta_ == pytest.approx(2.0 * model.noise_variance_, rel=0.3)
         assert len(model.axis_evidence_) == 8
 
+    def test_it_says_which_parameters_its_stages_do_not_look_at(self, x):
+        idle = {"lr_patience": None, "tol": 0.1}
+        with pytest.warns(UserWarning, match=r"lr_patience=None, tol=0.1 of ARDVAE"):
+            small(**idle, max_iter=2).fit(x)
+        for used in ({}, {"beta": 0.18}, {"likelihood": "bernoulli"}):
+            given = idle if used else {}
+            small(**used, **given, max_iter=2).fit(abs(x) / abs(x).max())
+
     def test_evidence_may_count_where_beta_is_given(self, x):
         fixed = {"beta": 0.18, "count_by": "evidence", "n_iter_no_change": 10}
         model = small(n_components=4, max_iter=400, **fixed).fit(x)

@@ -22,12 +22,12 @@ test-slow: $(VENV)/.test  ## Run the tests that take minutes.
 	$(BIN)/python -m pytest -m slow
 
 test-oldest: $(VENV)-oldest/.test  ## Run the tests with the oldest releases that are supported.
-	$(VENV)-oldest/bin/python -m pytest
+	$(VENV)-oldest/bin/python -m pytest -n 2
 
 test-newest:  ## Run the tests with the newest releases that there are.
 	test -x $(VENV)-newest/bin/python || $(PYTHON) -m venv $(VENV)-newest
 	$(VENV)-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager -e ".[test]"
-	$(VENV)-newest/bin/python -m pytest
+	$(VENV)-newest/bin/python -m pytest -n 2
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self, TypeVar
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from skorch.callbacks import Callback
 from torch import Tensor
@@ -17,8 +15,6 @@ from .._warnings import warn
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
-from ..nn.signal import Signal
-from ..nn.units import Units, units_of
 from ..randomness import SeededDraws, draw_seed
 from ..training.batches import batch_rows
 from ..training.callbacks import ConvergenceMonitor, SklearnBridge
@@ -33,6 +29,7 @@ from .onnx import OnnxMixin
 from .outcome import OutcomeMixin
 from .parameters import AutoencoderParameters
 from .persistence import PersistenceMixin, defined_classes
+from .standardising import StandardisingMixin
 from .summary import SummaryMixin
 from .validation import (
     ValidRows,
@@ -53,6 +50,7 @@ Model = TypeVar("Model", bound="BaseAutoencoder")
 class BaseAutoencoder(
     CallbackSupportMixin,
     OutcomeMixin,
+    StandardisingMixin,
     SummaryMixin,
     OnnxMixin,
     PersistenceMixin,
@@ -296,57 +294,6 @@ class BaseAutoencoder(
         if team.is_alone:
             return CheckpointFolder(self.checkpoint, identity)
         return SharedCheckpoints(self.checkpoint, identity, team)
-
-    def _precision_of_fit(self, X: Any) -> type[np.floating]:
-        """Return what X is checked in: float64 before it is standardised, if it is."""
-        known = str(getattr(X, "dtype", "")).removeprefix("torch.")
-        double = self._standardises() and known not in ("float32", "float16")
-        return np.float64 if double else np.float32
-
-    def _standardises(self) -> bool:
-        """Return whether networks see standardised rows."""
-        return self._architecture() == "linear_mlp" and self.likelihood == "gaussian"
-
-    def _standardised(
-        self, x: Tensor, resume: bool, streaming: bool
-    ) -> tuple[Tensor, Units | None, Signal | None]:
-        """Return rows as networks see them, in what units, and of what signal."""
-        if not self._standardises():
-            return x, None, None
-        units = Units.of(x)  # which also checks the size of x
-        known = units_of(self._module) if resume else None
-        if known is not None:
-            return known.standardise(x), known, None
-        rows = units.standardise(x)
-        signal = None if streaming else self._find_signal(rows)
-        if signal is not None:
-            units = units.along(signal.axes, signal.noise, rows)
-            rows = units.standardise(x)
-        return rows, units, signal
-
-    def _find_signal(self, x: Tensor) -> Signal | None:
-        """Return where the signal of standardised rows x is, if networks ask for it."""
-        return None
-
-    def _warn_of_collapse(self) -> None:
-        if self.n_active_components_ or not self._warns:
-            return
-        if "_verdict" in self.__dict__:
-            reason = (
-                "no axis is worth its price to rows that training does not see: to the "
-                "model, X is noise."
-            )
-        else:
-            reason = (
-                "the decoder ignores its codes. X has too little variance for the "
-                "weight of the prior or penalty; decrease that weight, or put a "
-                "StandardScaler in front."
-            )
-        warn(
-            f"{type(self).__name__} has no active component: {reason} With "
-            "min_output_components=1 transform returns a column all the same.",
-            ConvergenceWarning,
-        )
 
     def _make_net(
         self,

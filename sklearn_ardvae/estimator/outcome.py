@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from .._warnings import warn
 from ..nn.blocks import feature_moments
 from ..nn.evidence import EvidenceModule
 from ..nn.gaussian import Moments
@@ -31,6 +33,8 @@ class OutcomeMixin:
 
     if TYPE_CHECKING:
         _seed: int
+        _warns: ClassVar[bool]
+        n_active_components_: int
         history_: dict[str, list[float]]
 
     def _relevance_rule(self) -> tuple[float, int]:
@@ -122,6 +126,26 @@ class OutcomeMixin:
         state = self._fitted_state(module, net, net.data_)
         module.restore_units()
         return state
+
+    def _warn_of_collapse(self) -> None:
+        if self.n_active_components_ or not self._warns:
+            return
+        if "_verdict" in self.__dict__:
+            reason = (
+                "no axis is worth its price to rows that training does not see: to the "
+                "model, X is noise."
+            )
+        else:
+            reason = (
+                "the decoder ignores its codes. X has too little variance for the "
+                "weight of the prior or penalty; decrease that weight, or put a "
+                "StandardScaler in front."
+            )
+        warn(
+            f"{type(self).__name__} has no active component: {reason} With "
+            "min_output_components=1 transform returns a column all the same.",
+            ConvergenceWarning,
+        )
 
 
 def _is_collapsed(total_relevance: float, error: float, x: Tensor) -> bool:

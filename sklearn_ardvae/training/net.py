@@ -6,10 +6,8 @@ for the device once per epoch, when the sums of the epoch are read back.
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -26,11 +24,12 @@ from .environment import environment
 from .interrupts import Interrupts
 from .lockstep import steps_with_others
 from .log import EpochLog
-from .optimizers import fused_runs_on, take_moments
+from .optimizers import take_moments
+from .phases import TrainedPhase, optimizer_prefix, trained_phases
 from .resuming import Checkpoints
 from .team import ALONE, Team, part_of
 
-__all__ = ["AutoencoderNet", "TrainedPhase"]
+__all__ = ["AutoencoderNet"]
 
 # Training rows that the module and the books look at between two epochs.
 _PROBE_ROWS = 256
@@ -72,31 +71,6 @@ _OF_ONE_FIT = frozenset(
 
 class _StopTraining(Exception):
     """Leaves skorch's loop between two epochs."""
-
-
-@dataclass(frozen=True)
-class TrainedPhase:
-    """A phase of the module, and what trains it.
-
-    Parameters
-    ----------
-    phase : Phase
-    parameters : sequence of nn.Parameter
-    loss : callable
-        That of the phase, compiled if the user asks for it.
-    optimizer : torch.optim.Optimizer
-    rates : list of float
-        Learning rates at the start, one for each group of the optimiser.
-    sums : Sums
-        Of the loss and its terms in the present epoch.
-    """
-
-    phase: Phase
-    parameters: Sequence[nn.Parameter]
-    loss: Callable[..., LossTerms]
-    optimizer: torch.optim.Optimizer
-    rates: list[float]
-    sums: Sums = field(default_factory=Sums)
 
 
 class AutoencoderNet(NeuralNet):
@@ -181,40 +155,10 @@ class AutoencoderNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> NeuralNet:
         """Make one optimiser for each phase: ``optimizer_``, ``<name>_optimizer_``."""
-        compiles = self.compile and not self.module_.has_foreign_networks
-        if self.compile and not compiles:
-            warn(
-                "Networks of your own are not compiled: torch cannot, where their "
-                "random numbers are to come from random_state. Leave compile=True out "
-                "of skorch_params."
-            )
-        self.phases_: list[TrainedPhase] = []
-        for phase in self.module_.phases():
-            prefix = f"{phase.name}_optimizer" if self.phases_ else "optimizer"
-            optimizer = self._make_optimizer(phase, prefix)
-            setattr(self, f"{prefix}_", optimizer)
-            loss = phase.loss
-            if compiles:
-                loss = torch.compile(loss, **self.get_params_for("compile"))
-            rates = [group["lr"] for group in optimizer.param_groups]
-            self.phases_.append(
-                TrainedPhase(phase, list(phase.parameters), loss, optimizer, rates)
-            )
+        self.phases_ = trained_phases(self)
+        for i, trained in enumerate(self.phases_):
+            setattr(self, f"{optimizer_prefix(trained.phase, i)}_", trained.optimizer)
         return self
-
-    def _make_optimizer(self, phase: Phase, prefix: str) -> torch.optim.Optimizer:
-        names = {id(p): name for name, p in self.module_.named_parameters()}
-        parameters = enumerate(phase.parameters)
-        named = [(names.get(id(p), str(i)), p) for i, p in parameters]
-        args, kwargs = self.get_params_for_optimizer("optimizer", named)
-        kwargs["lr"] *= phase.learning_rate_factor
-        if prefix != "optimizer":
-            kwargs |= self.get_params_for(prefix)
-        if self.optimizer is torch.optim.Adam:
-            kwargs = {**phase.optimizer, **kwargs}
-        if "fused" in inspect.signature(self.optimizer).parameters:
-            kwargs.setdefault("fused", fused_runs_on(self.device))
-        return self.optimizer(*args, **kwargs)
 
     @property
     def rates_(self) -> list[list[float]]:

@@ -38,8 +38,34 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def activation_layer(activation: str | Layer) -> Layer:
-    """Return what makes the layer that the parameter ``activation`` means."""
-    return ACTIVATIONS[activation] if isinstance(activation, str) else activation
+    """Return what makes the layer that the parameter ``activation`` means.
+
+    Raises
+    ------
+    ValueError
+        By what is returned, if a callable of the user's makes no layer.
+    """
+    if isinstance(activation, str):
+        return ACTIVATIONS[activation]
+
+    def layer() -> nn.Module:
+        try:
+            made = activation()
+        except TypeError as error:
+            raise _no_layer(activation, str(error)) from error
+        if not isinstance(made, nn.Module):
+            raise _no_layer(activation, f"it returns {made!r}")
+        return made
+
+    return layer
+
+
+def _no_layer(activation: Layer, reason: str) -> ValueError:
+    return ValueError(
+        f"activation={activation!r} makes no layer when it is called without arguments "
+        f"({reason}). Pass a class such as torch.nn.Tanh, a function that returns a "
+        f"layer, or one of {', '.join(ACTIVATIONS)}."
+    )
 
 
 @dataclass(frozen=True)

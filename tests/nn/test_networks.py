@@ -131,6 +131,12 @@ def test_mlp_is_mirrored():
     assert sum(isinstance(m, nn.Tanh) for m in encoder) == 2
 
 
+@pytest.mark.parametrize("activation", [object, torch.tanh, lambda: torch.tanh])
+def test_an_activation_has_to_make_a_layer(activation):
+    with pytest.raises(ValueError, match=r"activation=.* makes no layer.*torch\.nn\.Tanh"):
+        build("mlp", (12,), activation=activation)
+
+
 def test_an_int_is_one_hidden_layer():
     encoder, _ = build("mlp", (12,), hidden_layer_sizes=9)
     assert encoder[0].out_features == 9

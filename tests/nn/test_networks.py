@@ -133,7 +133,9 @@ def test_mlp_is_mirrored():
 
 @pytest.mark.parametrize("activation", [object, torch.tanh, lambda: torch.tanh])
 def test_an_activation_has_to_make_a_layer(activation):
-    with pytest.raises(ValueError, match=r"activation=.* makes no layer.*torch\.nn\.Tanh"):
+    with pytest.raises(
+        ValueError, match=r"activation=.* makes no layer.*torch\.nn\.Tanh"
+    ):
         build("mlp", (12,), activation=activation)
 
 

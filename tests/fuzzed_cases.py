@@ -242,11 +242,13 @@ SPOILED = [np.nan, np.inf, -np.inf, 1e300, 1e19, 3e38, -0.0, 1e-310]
 @st.composite
 def data(draw: Any, input_shape: Any) -> Any:
     """Draw X; most fit `input_shape`, if it is one."""
-    is_shape = isinstance(input_shape, tuple) and input_shape
+    is_shape = isinstance(input_shape, tuple) and all(
+        isinstance(n, int) and n > 0 for n in input_shape or [0]
+    )
     fits = draw(st.integers(0, 9)) > 0
     n_rows = draw(st.integers(4, 60) | st.integers(0, 5))
     n_columns = draw(st.integers(1, 8))
-    if is_shape and fits and all(isinstance(n, int) for n in input_shape):
+    if is_shape and fits:
         n_columns = int(np.prod(input_shape))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     make = KINDS[draw(st.sampled_from(sorted(KINDS)))]

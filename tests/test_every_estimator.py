@@ -725,6 +725,7 @@ BAD_PARAMS = [
     ({"device": "gpu"}, "device='gpu' is not a device"),
     ({"device": "cuda:99"}, "device='cuda:99' is not available"),
     ({"callbacks": "all"}, "callbacks"),
+    ({"callbacks": [[1]]}, r"callbacks holds \[1\]"),
 ]
 
 

@@ -17,7 +17,11 @@ from ..nn.module import AutoencoderModule
 from ..nn.networks import build_networks, check_layer_sizes
 from ..randomness import SeededDraws, draw_seed
 from ..training.batches import batch_rows
-from ..training.callbacks import ConvergenceMonitor, SklearnBridge
+from ..training.callbacks import (
+    ConvergenceMonitor,
+    SklearnBridge,
+    check_callbacks,
+)
 from ..training.devices import resolve_device
 from ..training.environment import count_flops
 from ..training.interrupts import Interrupts
@@ -311,7 +315,7 @@ class BaseAutoencoder(
             "lr": self.learning_rate,
             "device": str(x.device),
             "verbose": self.verbose,
-            "callbacks": [*(self.callbacks or []), *callbacks],
+            "callbacks": [*check_callbacks(self.callbacks), *callbacks],
         }
         chosen = self.skorch_params or {}
         return AutoencoderNet(module, **{**defaults, **settings, **chosen})

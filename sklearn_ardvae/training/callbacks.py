@@ -15,7 +15,7 @@ from torch import Tensor
 from .._warnings import warn
 from .net import AutoencoderNet
 
-__all__ = ["ConvergenceMonitor", "SklearnBridge", "join_histories"]
+__all__ = ["ConvergenceMonitor", "SklearnBridge", "check_callbacks", "join_histories"]
 
 
 class ConvergenceMonitor(Callback):
@@ -192,3 +192,27 @@ def join_histories(earlier: dict[str, list], history: History) -> dict[str, list
         for name in names
         if name not in internal and not name.endswith(("_best", "_batch_count"))
     }
+
+
+def check_callbacks(callbacks: list | None) -> list:
+    """Return callbacks of skorch, or pairs of a name and one, if they are such.
+
+    Raises
+    ------
+    ValueError
+        If something else is among them.
+    """
+    for given in callbacks or []:
+        is_pair = isinstance(given, tuple | list)
+        if is_pair and len(given) == 2 and isinstance(given[0], str):
+            callback = given[1]
+        else:
+            callback = None if is_pair else given
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise ValueError(
+                f"callbacks holds {given!r}, which is neither a callback of skorch nor "
+                "a pair of a name and one. Those of scikit-learn go through "
+                "set_callbacks()."
+            )
+    return callbacks or []

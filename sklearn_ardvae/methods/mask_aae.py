@@ -21,7 +21,7 @@ from .._sklearn_compat import Interval
 from ..estimator.base import BaseAutoencoder
 from ..estimator.parameters import Count, LayerSizes, NonNegative, OpenShare, Positive
 from ..nn.critics import gradient_penalty, make_critic
-from ..nn.gates import tolerable_loss
+from ..nn.gates import tolerable_loss, within
 from ..nn.module import (
     AutoencoderModule,
     EpochStart,
@@ -113,7 +113,7 @@ class MaskAAEModule(AutoencoderModule):
     @property
     def mask(self) -> Tensor:
         """u, shape (n_components,)."""
-        return -torch.expm1(-self.t.clamp(0.0, _LARGEST_LOGIT))
+        return -torch.expm1(-within(self.t, 0.0, _LARGEST_LOGIT))
 
     def encode(self, x: Tensor) -> Tensor:
         return self.mask * self.encoder(x)

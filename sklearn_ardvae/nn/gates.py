@@ -25,6 +25,7 @@ __all__ = [
     "flip",
     "local_expectation_gradient",
     "tolerable_loss",
+    "within",
 ]
 
 
@@ -210,7 +211,7 @@ class GecoMultiplier(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the multiplier, shape (), differentiable with respect to `rho`."""
-        rho = self.rho.clamp(self.SMALLEST_RHO, self.largest_rho)
+        rho = within(self.rho, self.SMALLEST_RHO, self.largest_rho)
         return F.softplus(rho).square()
 
     @torch.no_grad()
@@ -236,3 +237,11 @@ def _rho(multiplier: float) -> float:
     """Invert softplus(rho) ** 2."""
     root = math.sqrt(multiplier)
     return root + math.log(-math.expm1(-root))
+
+
+def within(x: Tensor, low: float, high: float) -> Tensor:
+    """Return `x` clamped; one at a bound keeps its gradient, so that it may turn round.
+
+    From torch 2.15 on, ``Tensor.clamp`` gives it none.
+    """
+    return torch.where(x < low, low, torch.where(x > high, high, x))

@@ -108,7 +108,9 @@ class _Lockstep:
                 self.turn.notify_all()
 
         threads = [
-            threading.Thread(target=run_one, args=(place,), daemon=True)
+            threading.Thread(
+                target=run_one, args=(place,), name=f"fit {place}", daemon=True
+            )
             for place in range(len(fits))
         ]
         for thread in threads:

@@ -100,7 +100,7 @@ def test_a_question_that_is_none_is_refused(module, capsys):
 
 
 # torch loads what it calls deprecated for its forward mode.
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit")
 def test_all_ways_to_the_relevance_give_the_same(module):
     speed = module("relevance_speed")
     decoder = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.SiLU())

@@ -245,7 +245,7 @@ AWKWARD = {
     "numbers of numpy": {"beta": np.float32(0.1), "n_components": np.int64(2)},
     "device": {"device": torch.device("cpu")},
     "name of a device": {"device": "cpu"},
-    "nothing": {"input_shape": None, "lr_patience": None},
+    "nothing": {"input_shape": None, "lr_patience": None, "beta": 0.1},
     "list for a tuple": {"input_shape": [3, 4]},
     "dict": {
         "skorch_params": {

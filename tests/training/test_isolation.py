@@ -83,7 +83,7 @@ def test_fits_in_company_are_those_of_one_alone(backend, n_jobs, n_fits, low_ran
 
 
 # Of torch's own first use of forward mode.
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 def test_a_thread_in_forward_mode_disturbs_no_relevance():
     decoder = nn.Sequential(nn.Linear(8, 32), nn.SiLU(), nn.Linear(32, 10))
     z = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))

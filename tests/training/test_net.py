@@ -410,7 +410,7 @@ def test_optimisers_resume_with_their_moments_and_the_new_rate():
 
 @pytest.mark.slow
 # Of torch's own compiler.
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 def test_losses_may_be_compiled():
     eager, compiled = Plain(), Plain()
     make_net(eager).train(data())

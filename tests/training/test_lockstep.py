@@ -281,7 +281,9 @@ def test_ctrl_c_ends_all(rows):
     models[1].set_params(callbacks=[Interrupt()])
     with pytest.raises(KeyboardInterrupt):
         fit_together(models, rows)
-    assert not [t for t in threading.enumerate() if t.name.startswith("fit ")]
+    # Python may list a thread that Ctrl-C has ended the wait for; alive it is not.
+    fits = [t for t in threading.enumerate() if t.name.startswith("fit ")]
+    assert not [t for t in fits if t.is_alive()]
     for model in models:  # as after Ctrl-C in a fit alone
         assert 5 <= model.n_iter_ < 10_000
         assert np.isfinite(model.transform(rows)).all()

@@ -187,7 +187,7 @@ class TestEstimator:
     def test_it_says_so_where_it_lies_below_the_count(self, model, monkeypatch):
         # As of the clusters of the digits.
         clues = Clues(count=14, kept=20.0, intrinsic=4.6)
-        monkeypatch.setattr(model, "_clues", lambda: clues)
+        monkeypatch.setattr(type(model), "_clues", lambda _: clues)
         with pytest.warns(CountWarning, match="lies below the 14 axes"):
             low, high = model.dimension_interval()
         assert low < 4.6 < high < 14

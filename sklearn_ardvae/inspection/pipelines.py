@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,10 @@ class Source:
         plain = plain.reshape(len(plain), -1)
         if self.before is None or not self.is_undone:
             return plain
-        return np.asarray(self.before.inverse_transform(plain))
+        with warnings.catch_warnings():
+            # PowerTransformer of scikit-learn 1.7 asks for names on the way back, too.
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            return np.asarray(self.before.inverse_transform(plain))
 
     def given(self, X: ArrayLike, rows: Any) -> NDArray[np.floating]:
         """Return X as it is shown beside what `shown` returns; `rows` is `rows(X)`."""

@@ -99,7 +99,18 @@ def kind_of_rows(
     kind: Kind,
     image_shape: tuple[int, ...] | None,
 ) -> dict[str, Any]:
-    """Return what a display is told of rows, by what an estimator knows of them."""
+    """Return what a display is told of rows, by what an estimator knows of them.
+
+    Parameters
+    ----------
+    source : Source
+    n_features : int
+        Of a row as it is shown.
+    kind : {"auto", "image", "curve", "table"}
+        What the user says.
+    image_shape : tuple of int or None
+        Of the user, too; None asks the estimator's `input_shape`.
+    """
     shape = source.model.input_shape
     if image_shape is None and shape is not None and math.prod(shape) == n_features:
         is_image = len(shape) == 2 or (
@@ -130,7 +141,16 @@ def _check_image_shape(shape: tuple[int, ...], n_features: int) -> None:
 def as_pixels(
     rows: NDArray, shape: tuple[int, ...], limits: tuple[float, float]
 ) -> NDArray:
-    """Return images as matplotlib has them: channels last, colours from 0 to 1."""
+    """Return images as matplotlib has them: channels last, colours from 0 to 1.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (..., n_features)
+    shape : tuple of int
+        (height, width) or (channels, height, width).
+    limits : (float, float)
+        What is 0 and what is 1 of a colour; grey images stay as they are.
+    """
     if len(shape) == 2 or shape[0] == _GREY:
         return rows.reshape(*rows.shape[:-1], *shape[-2:])
     images = np.moveaxis(rows.reshape(*rows.shape[:-1], *shape), -3, -1)

@@ -61,7 +61,22 @@ def contents_of(
     n_samples: int,
     random_state: Any,
 ) -> dict[str, Any]:
-    """Return all that the scripts of a page read."""
+    """Return all that the scripts of a page read.
+
+    Parameters
+    ----------
+    subject : Subject
+    view : View
+        How its rows are shown.
+    X : array-like of shape (n_samples, n_features) or None
+        Rows to reconstruct, as the subject takes them.
+    decoder : str
+        As for `report`.
+    n_rows, n_samples : int
+        How many of X are reconstructed, and how many are drawn.
+    random_state : int, RandomState instance or None
+        Of the draws.
+    """
     model, originals = subject.model, None
     found = decoding_of(subject, decoder)
     parts: dict[str, Any] = {}

@@ -93,19 +93,23 @@ class _Lockstep:
         results: list[Any] = [None] * len(fits)
         errors: list[BaseException | None] = [None] * len(fits)
         warnings: list[Held] = [[] for _ in fits]
+        over = [threading.Event() for _ in fits]
         config = get_config()
         outer = getattr(_of_this_thread, "lockstep", None)
 
         def run_one(place: int) -> None:
             _of_this_thread.lockstep = self
-            with self.turn, config_context(**config), held_warnings() as held:
-                warnings[place] = held
-                try:
-                    results[place] = fits[place]()
-                except BaseException as error:
-                    errors[place] = error
-                self.n_running -= 1
-                self.turn.notify_all()
+            try:
+                with self.turn, config_context(**config), held_warnings() as held:
+                    warnings[place] = held
+                    try:
+                        results[place] = fits[place]()
+                    except BaseException as error:
+                        errors[place] = error
+                    self.n_running -= 1
+                    self.turn.notify_all()
+            finally:
+                over[place].set()
 
         threads = [
             threading.Thread(
@@ -113,21 +117,23 @@ class _Lockstep:
             )
             for place in range(len(fits))
         ]
-        for thread in threads:
-            thread.start()
         try:
             for thread in threads:
+                thread.start()
+            # Not `join`, in which Ctrl-C, before Python 3.13, marks a living thread as
+            # dead.
+            for is_over in over:
                 # Ctrl-C may come to any thread, and wakes this one only if it is it.
-                while thread.is_alive():
-                    thread.join(_LOOK_UP)
+                while not is_over.wait(_LOOK_UP):
                     if outer is not None and outer.is_interrupted:
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
             self.is_interrupted = True
             with self.turn:
                 self.turn.notify_all()
-            for thread in threads:
-                thread.join()
+            for thread, is_over in zip(threads, over, strict=True):
+                if thread.ident is not None:  # else Ctrl-C came before it was started
+                    is_over.wait()
             raise
         for message, category in itertools.chain.from_iterable(warnings):
             warn(message, category)

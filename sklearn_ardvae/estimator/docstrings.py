@@ -99,7 +99,9 @@ on_interrupt : {"keep", "raise"}, default="keep"
     candidate.
 skorch_params : dict, default=None
     Passed to ``skorch.NeuralNet`` last, for example
-    ``{"optimizer__weight_decay": 1e-4}`` or ``{"compile": True}``.
+    ``{"optimizer__weight_decay": 1e-4}`` or ``{"compile": True}``; or with
+    ``{"mixed_precision": "bf16"}`` the networks multiply in bfloat16 in the gradient
+    steps (weights, losses and all results stay in float32).
 callbacks : list, default=None
     Skorch callbacks. For scikit-learn's own see `set_callbacks`.
 checkpoint : path-like, default=None

@@ -93,6 +93,8 @@ class AutoencoderNet(NeuralNet):
         Whether the rows are one piece of a stream.
     team : Team
         The processes that share the batches.
+    mixed_precision : str or None
+        "bf16": the networks multiply in bfloat16 in the gradient steps.
     **kwargs
         Of ``skorch.NeuralNet``.
     """
@@ -109,6 +111,7 @@ class AutoencoderNet(NeuralNet):
         epochs_before: int = 0,
         streaming: bool = False,
         team: Team = ALONE,
+        mixed_precision: str | None = None,
         iterator_train: Callable = TensorBatches,
         iterator_valid: Callable = TensorBatches,
         **kwargs: Any,
@@ -128,6 +131,7 @@ class AutoencoderNet(NeuralNet):
         self.epochs_before = epochs_before
         self.streaming = streaming
         self.team = team
+        self.mixed_precision = mixed_precision
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from torch import nn
 from .._warnings import warn
 from ..nn.module import LossTerms, Phase
 from .books import Sums
+from .mixed_precision import in_mixed_precision
 from .optimizers import fused_runs_on
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class TrainedPhase:
     phase : Phase
     parameters : sequence of nn.Parameter
     loss : callable
-        That of the phase, compiled if the user asks for it.
+        That of the phase, compiled and in mixed precision if the user asks for it.
     optimizer : torch.optim.Optimizer
     rates : list of float
         Learning rates at the start, one for each group of the optimiser.
@@ -71,6 +72,7 @@ def trained_phases(net: AutoencoderNet) -> list[TrainedPhase]:
         loss = phase.loss
         if compiles:
             loss = torch.compile(loss, **net.get_params_for("compile"))
+        loss = in_mixed_precision(loss, net.module_, net.mixed_precision)
         rates = [group["lr"] for group in optimizer.param_groups]
         parameters = list(phase.parameters)
         found.append(TrainedPhase(phase, parameters, loss, optimizer, rates))

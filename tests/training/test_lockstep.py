@@ -186,9 +186,19 @@ class CountsBatches(Callback):
         lambda seed: VAE(**FAST | {"batch_size": 16 + seed}),
         lambda seed: VAE(**FAST, callbacks=[CountsBatches()]),
         lambda seed: VAE(**FAST, skorch_params={"optimizer": torch.optim.SGD}),
+        lambda seed: VAE(**FAST, skorch_params={"mixed_precision": "bf16"}),
         lambda seed: VAE(**FAST, activation=lambda: nn.Dropout(0.5)),
     ],
-    ids=["own", "sizes", "activations", "batches", "callbacks", "optimiser", "draws"],
+    ids=[
+        "own",
+        "sizes",
+        "activations",
+        "batches",
+        "callbacks",
+        "optimiser",
+        "precision",
+        "draws",
+    ],
 )
 def test_what_does_not_fit_together_is_fitted_side_by_side(make, rows, stacks):
     models = [make(seed) for seed in range(3)]

@@ -170,7 +170,8 @@ class VRRAEModule(RRAEModule, VariationalModule):
         kept = torch.arange(self.n_components, device=a.device) < self.axes.rank_
 
         def mapped(linear: nn.Linear) -> Tensor:
-            values = linear(a[:, : linear.in_features])
+            # Not sliced: of that torch 2.6 cannot export the free number of rows.
+            values = linear(a.narrow(1, 0, linear.in_features))
             return kept * F.pad(values, (0, self.n_components - values.shape[1]))
 
         mean = a if self.to_mean is None else mapped(self.to_mean)

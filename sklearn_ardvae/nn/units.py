@@ -242,7 +242,8 @@ class NarrowCodes(nn.Module):
         self.n_axes = n_axes
 
     def forward(self, z: Tensor) -> Tensor:
-        return z[:, : self.n_axes]
+        # Not sliced: of that torch 2.6 cannot export the free number of rows.
+        return z.narrow(1, 0, self.n_axes)
 
 
 def adopt_units(networks: nn.Module, units: Units) -> None:

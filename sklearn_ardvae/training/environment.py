@@ -170,9 +170,9 @@ def takes_double(module: AutoencoderModule) -> bool:
     if not module.has_foreign_networks:
         return True
     if module not in _takes_double:
-        double = copy.deepcopy(module).double().eval()
-        device = next(double.parameters()).device
-        rows = torch.zeros(2, module.n_features, dtype=torch.float64, device=device)
+        # Not every device has float64.
+        double = copy.deepcopy(module).cpu().double().eval()
+        rows = torch.zeros(2, module.n_features, dtype=torch.float64)
         try:
             with SeededDraws(0):
                 _takes_double[module] = double(rows).dtype == rows.dtype

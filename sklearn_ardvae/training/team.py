@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .._optional import optional_module
 from ..nn.module import AutoencoderModule, Noise
+from .environment import takes_double
 
 __all__ = ["ALONE", "LAUNCHED", "Team", "launched_team"]
 
@@ -110,7 +111,7 @@ class Team:
     def check_loss(
         self, module: AutoencoderModule, name: str, x: Tensor, noise: Noise
     ) -> None:
-        """Raise if the loss of a batch is not the mean of that of its parts.
+        """Raise unless the loss of a batch is known to be the mean of its parts'.
 
         Parameters
         ----------
@@ -124,6 +125,12 @@ class Team:
         n_rows = len(x)
         if self.is_alone or n_rows < _FEWEST * self.n_processes:
             return
+        if not takes_double(module):
+            raise ValueError(
+                f"device={LAUNCHED!r}: whether processes can share a loss is found out "
+                "in float64, which your networks do not take. Let them work in the "
+                "dtype of their input, or use one process."
+            )
         # In float64, where a small term that is no mean cannot hide in rounding.
         twin = copy.deepcopy(module).cpu().double()
         (phase,) = (phase for phase in twin.phases() if phase.name == name)

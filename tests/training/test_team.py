@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_ardvae import ARDVAE, BetaVAE
+from sklearn_ardvae import ARDVAE, Autoencoder, BetaVAE
 from sklearn_ardvae.training.team import ALONE, Team, part_of
 
 pytest.importorskip("accelerate")
@@ -176,6 +176,18 @@ class TestRefusals:
         module.__class__ = Coupled
         with pytest.raises(ValueError, match="is not the mean of that over its parts"):
             team.check_loss(module, "loss", x, noise)
+
+    def test_networks_of_float32_alone_cannot_be_judged(self, low_rank):
+        class Single(nn.Linear):
+            def forward(self, x):
+                return super().forward(x.float())
+
+        networks = Single(low_rank.shape[1], 2), nn.Linear(2, low_rank.shape[1])
+        model = Autoencoder(2, architecture=networks, max_iter=1, random_state=0)
+        module = model.fit(low_rank)._module
+        x = torch.from_numpy(low_rank[:64])
+        with pytest.raises(ValueError, match="float64, which your networks do not"):
+            Team(2, 0, Doubled()).check_loss(module, "loss", x, None)
 
     def test_alone_it_is_a_fit_like_any(self, low_rank):
         params = {"hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}

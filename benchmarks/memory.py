@@ -2,14 +2,14 @@ r"""Resident memory of fits to 1, 4 and 16 times the rows, from memory and from 
 
     python benchmarks/memory.py
     python benchmarks/memory.py --methods ARDVAE VAE --rows 50000 --features 64
-    systemd-run --scope -p MemoryMax=1200M python benchmarks/memory.py --sources disk \
-        --methods VAE --times 1 --rows 250000 --features 8192 --max-iter 1
+    systemd-run --scope -p MemoryMax=800M python benchmarks/memory.py --sources disk \
+        --methods VAE --times 1 --rows 1100000 --features 1024 --max-iter 1
 
 Rows are images of noise and five factors, one byte a feature. Each fit, with
 `transform` and `score_samples` of all rows after it, has a process of its own. What is
 printed is how far its resident memory rose above what it was after a fit to a few rows,
 whether codes and scores from disk are those from memory, to the last bit, and the ratio
-of the times. The last command fits to a file of 2 GB where 1.2 GB are allowed, what the
+of the times. The last command fits to a file of 1.1 GB where 0.8 GB are allowed, what the
 system keeps of files among them.
 """
 

@@ -9,8 +9,8 @@ Rows are images of noise and five factors, one byte a feature. Each fit, with
 `transform` and `score_samples` of all rows after it, has a process of its own. What is
 printed is how far its resident memory rose above what it was after a fit to a few rows,
 whether codes and scores from disk are those from memory, to the last bit, and the ratio
-of the times. The last command fits to a file of 1.1 GB where 0.8 GB are allowed, what the
-system keeps of files among them.
+of the times. The last command fits to a file of 1.1 GB where 0.8 GB are allowed, what
+the system keeps of files among them.
 """
 
 from __future__ import annotations

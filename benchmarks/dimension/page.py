@@ -9,6 +9,7 @@ benchmarks/dimension/findings.md.
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -257,21 +258,31 @@ def best_classical(
 
 
 def plot_noise(groups: Groups, path: Path) -> None:
-    """Draw errors against the noise, a line for each contestant."""
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    colours = plt.colormaps["tab20"].colors
-    for i, name in enumerate(contestants_in(groups)):
-        if name == "oracle":
-            continue
-        noises = sorted(noise for other, noise in groups if other == name)
-        errors = [score(groups[name, noise]).error for noise in noises]
+    """Draw errors against the noise, a line for each contestant, the worst first."""
+    figure, axes = plt.subplots(figsize=(9, 7), layout="constrained")
+    errors = {
+        name: {n: score(groups[name, n]).error for other, n in groups if other == name}
+        for name in contestants_in(groups)
+        if name != "oracle"
+    }
+    names = sorted(errors, key=lambda name: -errors[name].get(0.1, np.inf))
+    colours = plt.colormaps["tab10"].colors
+    styles = itertools.cycle(itertools.product(("-", "--", "-."), colours))
+    points = itertools.cycle("sDv^<>PXp")
+    for name in names:
         group = CONTESTANTS[name].group
+        noises = sorted(errors[name])
+        if group in ("ardvae", "controls"):
+            line, colour = ("-" if group == "ardvae" else ":"), "k"
+        else:
+            line, colour = next(styles)
         axes.plot(
             noises,
-            errors,
-            {"ardvae": "o-", "controls": ":"}.get(group, ".-"),
-            color="k" if group in ("ardvae", "controls") else colours[i % 20],
+            [errors[name][noise] for noise in noises],
+            color=colour,
+            linestyle=line,
             linewidth=3 if group == "ardvae" else 1,
+            marker="." if len(noises) > 1 else next(points),
             label=name,
         )
     axes.set(

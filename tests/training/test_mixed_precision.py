@@ -140,6 +140,7 @@ def test_every_method_learns_with_it(cls, low_rank):
     np.testing.assert_allclose(errors[1], errors[0], rtol=0.05)
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_same(low_rank):
     exact = ARDVAE(5, hidden_layer_sizes=(16,), random_state=0).fit(low_rank)
     model = ARDVAE(5, hidden_layer_sizes=(16,), random_state=0, skorch_params=BF16).fit(

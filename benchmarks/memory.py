@@ -149,6 +149,7 @@ def main() -> None:
 
 
 def compared(memory: dict[str, Any], disk: dict[str, Any]) -> str:
+    """Say whether two fits gave the same, and how much longer the second took."""
     same = "same codes" if memory["codes"] == disk["codes"] else "OTHER CODES"
     return f"    {same}, time x {disk['seconds'] / memory['seconds']:.2f}"
 

@@ -41,7 +41,7 @@ def in_mixed_precision(loss: Loss, module: AutoencoderModule, name: str | None) 
     """
     if name is None:
         return loss
-    if name not in _PRECISIONS:
+    if name not in tuple(_PRECISIONS):
         raise ValueError(
             f"mixed_precision={name!r} in skorch_params is not known; use "
             f"{' or '.join(map(repr, [*_PRECISIONS, None]))}."
@@ -59,9 +59,9 @@ def in_mixed_precision(loss: Loss, module: AutoencoderModule, name: str | None) 
             return loss(x, noise)
         finally:
             for network, forward in zip(networks, own, strict=True):
-                vars(network)["forward"] = forward
-                if forward is None:
-                    del vars(network)["forward"]
+                vars(network).pop("forward", None)
+                if forward is not None:
+                    vars(network)["forward"] = forward
 
     return loss_in_mixed_precision
 

@@ -5,14 +5,14 @@ import copy
 import numpy as np
 import pytest
 import torch
+from estimator_table import CLASSES, IDS, fast, plain
 from torch import nn
 from torch.nn.functional import linear
 
-from sklearn_ardvae import ARDVAE
+from sklearn_ardvae import ARDVAE, Autoencoder
 from sklearn_ardvae.nn.likelihoods import GaussianLikelihood
 from sklearn_ardvae.nn.module import AutoencoderModule, LossTerms, Networks
 from sklearn_ardvae.training.net import AutoencoderNet
-from tests.estimator_table import CLASSES, IDS, fast
 
 BF16 = {"mixed_precision": "bf16"}
 
@@ -71,15 +71,15 @@ def make_net(module, **settings):
 
 
 def test_steps_are_those_of_a_loop_that_rounds_by_hand():
-    x, seen = data(), set()
-    net = make_net(Plain(seen), batch_size=-1, validation_fraction=0.0, **BF16).train(x)
+    x, whole = data(), {"batch_size": -1, "validation_fraction": 0.0}
+    net = make_net(Plain(set()), **whole, **BF16).train(x)
     twin = ByHand()
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.01)
     for _ in range(3):
         optimizer.zero_grad()
         twin.loss(x, None).total.backward()
         optimizer.step()
-    exact = make_net(Plain(set()), batch_size=-1, validation_fraction=0.0).train(x)
+    exact = make_net(Plain(set()), **whole).train(x)
     for ours, theirs, plain in zip(
         *(m.parameters() for m in (net.module_, twin, exact.module_)), strict=True
     ):
@@ -125,19 +125,28 @@ def test_an_error_in_a_network_turns_it_off():
     assert "forward" not in {**vars(module.encoder), **vars(module.decoder)}
 
 
-def test_another_precision_is_refused(low_rank):
-    with pytest.raises(ValueError, match=r"mixed_precision='fp16'.*'bf16' or None"):
-        fast(ARDVAE, skorch_params={"mixed_precision": "fp16"}).fit(low_rank)
+@pytest.mark.parametrize("value", ["fp16", ["bf16"], torch.float16], ids=str)
+def test_another_precision_is_refused(value, low_rank):
+    with pytest.raises(ValueError, match=r"mixed_precision=.*'bf16' or None"):
+        fast(ARDVAE, skorch_params={"mixed_precision": value}).fit(low_rank)
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=IDS)
 def test_every_method_learns_with_it(cls, low_rank):
-    exact = fast(cls).fit(low_rank)
-    model = fast(cls, skorch_params=BF16).fit(low_rank)
+    exact = plain(cls).fit(low_rank)
+    model = plain(cls, skorch_params=BF16).fit(low_rank)
     errors = [
         np.square(m.reconstruct(low_rank) - low_rank).mean() for m in (exact, model)
     ]
     np.testing.assert_allclose(errors[1], errors[0], rtol=0.05)
+    assert errors[1] != errors[0]
+
+
+def test_one_network_may_be_both(low_rank):
+    both = nn.Linear(low_rank.shape[1], low_rank.shape[1])
+    model = Autoencoder(len(both.weight), architecture=(both, both), max_iter=2)
+    model.set_params(skorch_params=BF16, random_state=0).fit(low_rank)
+    assert np.isfinite(model.transform(low_rank)).all()
 
 
 @pytest.mark.slow

@@ -80,14 +80,14 @@ def test_steps_are_those_of_a_loop_that_rounds_by_hand():
         twin.loss(x, None).total.backward()
         optimizer.step()
     exact = make_net(Plain(set()), **whole).train(x)
-    for ours, theirs, plain in zip(
+    for ours, theirs, unrounded in zip(
         *(m.parameters() for m in (net.module_, twin, exact.module_)), strict=True
     ):
         assert ours.dtype == torch.float32
         # One batch in another order, so that a sum may be rounded to the next number of
         # 8 bits; that moves three steps of Adam, 0.01 each, by 1 %.
         torch.testing.assert_close(ours, theirs, rtol=0, atol=3e-4)
-        assert (ours - plain).abs().max() > 0
+        assert (ours - unrounded).abs().max() > 0
 
 
 def test_what_is_read_between_the_steps_is_exact():

@@ -52,10 +52,10 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "capture_repr": (),
-    # The quickstart is shown, and not run: its picture is that of the README.
+    # Others are shown, and not run: they take a download, a cluster or a runtime.
     "filename_pattern": r"/(plot_|datasets_gallery|disentanglement_scores)",
-    # These need a download, or several processes; and what they share.
-    "ignore_pattern": r"(mnist|data_parallel|reporting|readme_picture)\.py",
+    # What a launcher starts, what is for a terminal, and what they share.
+    "ignore_pattern": r"(data_parallel|quickstart|reporting)\.py",
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "show_memory": False,

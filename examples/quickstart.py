@@ -1,7 +1,4 @@
 """How many latent dimensions do handwritten digits need?
-======================================================
-
-::
 
     python examples/quickstart.py
     python examples/quickstart.py --search    # as well, by fits at a given beta
@@ -10,8 +7,6 @@ The 1797 digits of 8 x 8 pixels that come with scikit-learn, without the pixels 
 margin that hardly vary (one noise variance serves all features): one fit with nothing
 set, what it says of itself, and PCA beside it.
 """
-
-# sphinx_gallery_thumbnail_path = "digits.png"
 
 from __future__ import annotations
 

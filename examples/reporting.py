@@ -52,16 +52,17 @@ def draw_report(
 
     X are rows as it takes them, images of `shape`.
     """
-    figure = Figure(figsize=(12, 9.5), layout="constrained")
+    figure = Figure(figsize=(12, 10), layout="constrained")
     relevance, reconstructions, samples, traversals = figure.subplots(2, 2).flat
     RelevanceDisplay.from_estimator(estimator).plot(relevance)
     of_images = {"image_shape": shape}
-    ReconstructionDisplay.from_estimator(estimator, X[:20], **of_images).plot(
-        reconstructions, cmap="gray_r"
+    # As many columns and rows as the traversals have, so that images are as large.
+    ReconstructionDisplay.from_estimator(estimator, X[:24], **of_images).plot(
+        reconstructions, n_columns=8, cmap="gray_r"
     )
     SampleDisplay.from_estimator(
-        estimator, X, n_samples=50, random_state=0, **of_images
-    ).plot(samples, cmap="gray_r")
+        estimator, X, n_samples=48, random_state=0, **of_images
+    ).plot(samples, n_columns=8, cmap="gray_r")
     samples.set_title("samples of the learned prior")
     LatentTraversalDisplay.from_estimator(estimator, X, around=0, **of_images).plot(
         traversals, cmap="gray_r"

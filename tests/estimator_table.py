@@ -11,7 +11,7 @@ FAST: dict[str, Any] = {
     "n_components": 2,
     "hidden_layer_sizes": (8,),
     "max_iter": 2,
-    "batch_size": 16,
+    "batch_size": 64,
     "random_state": 0,
 }
 #: What else makes the fits of a class fast.

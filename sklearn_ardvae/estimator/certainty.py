@@ -182,7 +182,7 @@ class CertaintyMixin(DimensionMixin):
         >>> import numpy as np
         >>> from sklearn_ardvae import ARDVAE
         >>> rng = np.random.default_rng(0)
-        >>> X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 8))
+        >>> X = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 8))
         >>> X += 0.1 * rng.normal(size=X.shape)
         >>> ARDVAE(random_state=0).fit(X).dimension_interval()
         (2, 2)

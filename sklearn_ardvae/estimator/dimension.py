@@ -119,9 +119,9 @@ class DimensionMixin(FittedAutoencoderMixin):
         >>> import numpy as np
         >>> from sklearn_ardvae import ARDVAE
         >>> rng = np.random.default_rng(0)
-        >>> angle = rng.uniform(0.0, 2.0 * np.pi, 1000)
+        >>> angle = rng.uniform(0.0, 2.0 * np.pi, 300)
         >>> X = np.column_stack([np.cos(angle), np.sin(angle)])
-        >>> X = X @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(1000, 10))
+        >>> X = X @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(300, 10))
         >>> model = ARDVAE(random_state=0).fit(X)
         >>> model.n_active_components_, round(model.intrinsic_dimension_, 1)
         (2, 1.0)

@@ -150,6 +150,7 @@ def test_one_network_may_be_both(low_rank):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_answer_is_the_same(low_rank):
     exact = ARDVAE(5, hidden_layer_sizes=(16,), random_state=0).fit(low_rank)
     model = ARDVAE(5, hidden_layer_sizes=(16,), random_state=0, skorch_params=BF16).fit(

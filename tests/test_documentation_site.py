@@ -60,7 +60,8 @@ def test_every_method_has_its_family():
 def test_a_methods_page_has_its_equations_its_limits_and_its_paper(name):
     doc = getattr(sklearn_ardvae, name.split(".")[1]).__doc__
     assert ".. math::" in doc
-    assert "Known to fail" in doc
+    assert "\n\nKnown to fail:" in doc
+    assert "Good for:" in doc
     # A plain autoencoder is nobody's.
     assert "References\n" in doc or name.endswith(".Autoencoder")
 

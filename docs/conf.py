@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from docutils import nodes
 
 import sklearn_ardvae
-from sklearn_ardvae.estimator.parameters import PROJECT_URL
+from sklearn_ardvae.estimator.parameters import PROJECT_URL, SITE_URL
 
 project = "sklearn_ardvae"
 author = "The sklearn_ardvae developers"
@@ -68,6 +68,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_ardvae"
+html_baseurl = f"{SITE_URL}/"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_theme_options = {

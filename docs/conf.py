@@ -71,6 +71,8 @@ html_title = "sklearn_ardvae"
 html_baseurl = f"{SITE_URL}/"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+# Of one page in a section there is no list to show.
+html_sidebars = {"getting_started": []}
 html_theme_options = {
     "icon_links": [
         {"name": "GitHub", "url": PROJECT_URL, "icon": "fa-brands fa-github"}

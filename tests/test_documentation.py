@@ -102,6 +102,15 @@ def test_absolute_links_into_the_project_lead_to_files():
             assert (ROOT / found[1]).exists(), link
 
 
+def test_newcomers_are_told_of_every_extra():
+    text = (ROOT / "docs/getting_started.md").read_text()
+    told = re.findall(r"^\| (`.*`) \|", text, re.MULTILINE)
+    named = [name for cell in told for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(named) == sorted(
+        {*PROJECT["optional-dependencies"]} - {"docs", "test"}
+    )
+
+
 def test_notebooks_link_to_the_documentation_of_a_class():
     model = sklearn_ardvae.ARDVAE()
     link = f"{SITE_URL}/generated/sklearn_ardvae.ARDVAE.html"

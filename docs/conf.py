@@ -1,6 +1,7 @@
 """The documentation site: `make docs` builds it into docs/_build/html."""
 
 import os
+import re
 
 # A page is looked at, not measured: one thread, as the machine may have few.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -8,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from docutils import nodes
 
 import sklearn_ardvae
-from sklearn_ardvae.estimator.parameters import PROJECT_URL
+from sklearn_ardvae.estimator.parameters import PROJECT_URL, SITE_URL
 
 project = "sklearn_ardvae"
 author = "The sklearn_ardvae developers"
@@ -67,8 +68,11 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_ardvae"
+html_baseurl = f"{SITE_URL}/"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+# Of one page in a section there is no list to show.
+html_sidebars = {"getting_started": []}
 html_theme_options = {
     "icon_links": [
         {"name": "GitHub", "url": PROJECT_URL, "icon": "fa-brands fa-github"}
@@ -105,6 +109,17 @@ def link_to_scikit_learn(_app, _environment, node, text):
     return nodes.reference("", "", text, internal=False, refuri=uri)
 
 
+# What the notes of a method say, by the words that their paragraphs begin with.
+LABELS = r"Good for|Papers?|Reference code|Ours|Left out|Known to fail"
+
+
+def dress_docstring(_app, _what, _name, _object, _options, lines):
+    """Link to pages that docstrings name by their file, and make labels bold."""
+    for number, line in enumerate(lines):
+        line = re.sub(r"\bdocs/(\w+)\.md", r":doc:`/\1`", line)
+        lines[number] = re.sub(rf"^({LABELS}):", r"**\1:**", line)
+
+
 def leave_out_defaults(_app, _what, _name, value, _skip, _options):
     """Leave out parameters whose default is None: a class keeps it as an attribute."""
     return True if value is None else None
@@ -114,4 +129,5 @@ def setup(app):
     """Connect them."""
     app.connect("source-read", link_into_repository)
     app.connect("missing-reference", link_to_scikit_learn)
+    app.connect("autodoc-process-docstring", dress_docstring)
     app.connect("autodoc-skip-member", leave_out_defaults)

@@ -14,7 +14,9 @@ import sklearn_ardvae
 import sklearn_ardvae.datasets
 import sklearn_ardvae.inspection
 import sklearn_ardvae.metrics
+from sklearn_ardvae import SecondStageVAE
 from sklearn_ardvae.estimator.base import BaseAutoencoder
+from sklearn_ardvae.estimator.parameters import SITE_URL
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -60,9 +62,20 @@ def test_every_method_has_its_family():
 def test_a_methods_page_has_its_equations_its_limits_and_its_paper(name):
     doc = getattr(sklearn_ardvae, name.split(".")[1]).__doc__
     assert ".. math::" in doc
-    assert "Known to fail" in doc
+    assert "\n\nKnown to fail:" in doc
+    assert "Good for:" in doc
     # A plain autoencoder is nobody's.
     assert "References\n" in doc or name.endswith(".Autoencoder")
+
+
+CLASSES = [*(cls for _, cls in sklearn_ardvae.all_estimators()), SecondStageVAE]
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_the_html_view_links_to_a_page_of_the_site(cls):
+    site, _, page = cls()._get_doc_link().partition("/generated/")
+    assert site == SITE_URL
+    assert page.removesuffix(".html") in PUBLIC
 
 
 def test_every_page_can_be_found():

@@ -73,6 +73,7 @@ def added():
     assert len(guide.splitlines()) < 120
     (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     module = types.ModuleType("iwae_of_the_guide")
+    module.__package__ = "sklearn_ardvae.methods"  # where the guide puts it
     sys.modules[module.__name__] = module
     exec(compile(code, "docs/house.md", "exec"), vars(module))
     yield module
@@ -84,6 +85,8 @@ class TestTheExample:
         check_estimator(fast(added.IWAE), on_skip=None)
         assert "beta : float" in added.IWAE.__doc__
         assert "%(" not in added.IWAE.__doc__
+        for part in ("Good for:", "Known to fail:", "References\n"):
+            assert part in added.IWAE.__doc__
 
     def test_it_is_trained_saved_and_scored(self, added, low_rank, tmp_path):
         model = fast(added.IWAE, n_components=4, max_iter=30, learning_rate=0.01)

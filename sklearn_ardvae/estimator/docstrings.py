@@ -206,8 +206,9 @@ count_stability_ : float
 
 SHARED = {
     "squared_error": f"{_SQUARED_ERROR.strip()} and a mean over the batch.",
-    "squared_error_and_kl": f"""{_SQUARED_ERROR.strip()}, the KL a SUM over latent axes;
-both are means over the batch.""",
+    "squared_error_and_kl": f"""{_SQUARED_ERROR.strip()}, the KL of the
+posterior N(mu, sigma^2) from the prior a SUM over latent axes; both are means over the
+batch.""",
     "count_by": _COUNT_BY,
     "ard_prior": _ARD_PRIOR,
     "evidence_attributes": _EVIDENCE_ATTRIBUTES,

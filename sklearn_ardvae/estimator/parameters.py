@@ -56,6 +56,8 @@ __all__ = [
 _TINY, _LARGEST = (float(n) for n in (np.finfo("f4").tiny, np.finfo("f4").max))
 
 PROJECT_URL = "https://github.com/sklearn-ardvae/sklearn-ardvae"
+#: Where GitHub serves what `make docs` builds.
+SITE_URL = "https://sklearn-ardvae.github.io/sklearn-ardvae"
 
 # --- types of parameters ------------------------------------------------------------
 
@@ -118,9 +120,9 @@ class Parameters(BaseEstimator):
     then shows.
     """
 
-    # Where scikit-learn's HTML view links to: a class is documented in its own file.
+    # Where scikit-learn's HTML view links to: the page of the class.
     _doc_link_module = "sklearn_ardvae"
-    _doc_link_template = PROJECT_URL + "/blob/main/{path}"
+    _doc_link_template = SITE_URL + "/generated/sklearn_ardvae.{estimator_name}.html"
 
     _parameter_constraints: ClassVar[dict[str, list]] = {}
     _has_own_init: ClassVar[bool] = False
@@ -152,9 +154,6 @@ class Parameters(BaseEstimator):
             if name in shown
         }
         fill_docstring(cls)
-
-    def _doc_link_url_param_generator(self) -> dict[str, str]:
-        return {"path": type(self).__module__.replace(".", "/") + ".py"}
 
     def _validate_params(self) -> None:
         super()._validate_params()

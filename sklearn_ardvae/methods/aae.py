@@ -129,6 +129,15 @@ class AAE(
     KL: the codes of all data together, not those of each row, get the prior's
     distribution.
 
+    Good for: codes that follow N(0, I) together, to sample from, and that are exact for
+    each row, where L is near the number of dimensions.
+
+    Known to fail: deterministic codes of n dimensions cannot fill a prior of more: then
+    the discriminator wins, and the prior's draws decode to nothing like the data
+    (`sample` from a density then, or give `n_components` near n). On small data it
+    learns the rows by heart. Data far from the origin start the codes there, from
+    where they move slowly: put a StandardScaler in front.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -163,6 +172,7 @@ class AAE(
     Paper: the phases and their order, the deterministic and the Gaussian posterior
     (section 2), of which it reports the first; a discriminator with two layers of
     1000; stochastic gradient descent with rates of its own for each phase.
+
     Ours: Adam, the rates, logits in place of probabilities. The deterministic code is
     the default because it is the paper's, and because transform then returns what the
     decoder was trained on. The last weights are kept: the validation loss is that of
@@ -171,11 +181,6 @@ class AAE(
     from a loss that still falls. `score` is minus the mean squared error and, as
     `noise_variance_`, taken at the codes that `transform` returns.
     ``history_["train_critic"]`` is 2 log 2 = 1.386 where nothing is told apart.
-    Known to fail: deterministic codes of n dimensions cannot fill a prior of more: then
-    the discriminator wins, and the prior's draws decode to nothing like the data
-    (`sample` from a density then, or give `n_components` near n). On small data it
-    learns the rows by heart. Data far from the origin start the codes there, from
-    where they move slowly: put a StandardScaler in front.
 
     References
     ----------

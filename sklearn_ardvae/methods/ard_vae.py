@@ -268,7 +268,19 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
         \sum_{l=1}^L \tfrac12 \left( \log\hat\sigma_l^2 - \log\sigma_{il}^2
         + \frac{\mu_{il}^2 + \sigma_{il}^2}{\hat\sigma_l^2} - 1 \right) \right]
 
-    %(squared_error_and_kl)s The guide is docs/ardvae.md.
+    %(squared_error_and_kl)s
+    :math:`\hat\sigma_l^2` is the mean square of sampled codes of rows that are kept
+    from the steps of an epoch. The guide is docs/ardvae.md.
+
+    Good for: an answer with nothing set, where the noise is not known, with log
+    densities and samples beside it; and to see whether PCA is enough.
+
+    Known to fail: a closed manifold such as a sphere needs one axis more than its
+    dimension; strongly curved data of many dimensions and few rows may be explained
+    better by many linear axes than by few curved ones, and then those are counted;
+    beside features that hardly vary nearly all axes are; a fixed `beta` too large for
+    the scale of X prunes real dimensions, or all of them (a warning says so), and one
+    too small, or a budget that ends early, counts too many.
 
     Parameters
     ----------
@@ -324,12 +336,14 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     Paper: objective (eq. 16), Gaussian KL (eq. 17), conjugate update (eqs. 8, 9) by
     Algorithms 1 and 2, relevance (eqs. 19, 20), the 99 % rule; all of it with
     ``beta=0.05`` or another number.
+
     Differences from the published code: the KL has log variances where the code has
     variances (same gradients; the validation loss that drives the learning rate is
     then a true bound); the Jacobian is squared before it is averaged, as eq. 19 has
     it, and taken at the mean code; the variances are 1 until the first update, after
     `prior_update_every` epochs; the prior is brought up to date once more after
     training.
+
     Ours: beta from the noise. Where there are no more than 50 rows for each feature,
     and principal axes outside which the squared lengths of rows vary as those of normal
     noise, the networks see rows along these, and `score` takes the noise outside for
@@ -343,11 +357,6 @@ class ARDVAE(BaseAutoencoder, max_iter=1000):
     their own: `lr_patience`, `n_iter_no_change` and `tol` are for a fixed beta, and a
     warning says so if they are set. Also ours: the default network, learning rate and
     stopping rule (`benchmarks/first_answer.py`, `benchmarks/dimension_recovery.py`).
-    Known to fail: a closed manifold such as a sphere needs one axis more than its
-    dimension; strongly curved data of many dimensions and few rows may be explained
-    better by many linear axes than by few curved ones, and then those are counted; a
-    fixed `beta` too large for the scale of X prunes real dimensions, or all of them (a
-    warning says so), and one too small, or a budget that ends early, counts too many.
 
     References
     ----------

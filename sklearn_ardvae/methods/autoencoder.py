@@ -32,6 +32,12 @@ class Autoencoder(BaseAutoencoder, output_components="all"):
     `n_components` near the number of dimensions of the data it is the "diabolo"
     autoencoder of the VRRAE paper, with many more the "long" one.
 
+    Good for: the least error that the networks reach with L axes, beside which is seen
+    what penalties and noise of other methods cost.
+
+    Known to fail: nothing in the loss presses axes out of use, so that the count of
+    active axes is that of the network's own habits.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -51,8 +57,6 @@ class Autoencoder(BaseAutoencoder, output_components="all"):
     -----
     `sample` draws codes from a Gaussian with the moments of the training codes: there
     is no prior (ours).
-    Known to fail: nothing in the loss presses axes out of use, so that the count of
-    active axes is that of the network's own habits.
 
     Examples
     --------
@@ -111,6 +115,11 @@ class ContractiveAE(BaseAutoencoder, output_components="all"):
     Both squares are SUMS (over features; over features and latent axes) and means
     over the batch.
 
+    Good for: codes that small changes of X hardly move, as features for a classifier.
+
+    Known to fail: codes may shrink while the decoder undoes it, which lowers the
+    penalty for nothing.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -136,8 +145,6 @@ class ContractiveAE(BaseAutoencoder, output_components="all"):
     for a single sigmoid layer on a latent that is linear; here the Jacobian is that of
     the whole encoder. Ours: the random estimate; `sample` draws codes from a Gaussian
     with the moments of the training codes.
-    Known to fail: codes may shrink while the decoder undoes it, which lowers the
-    penalty for nothing.
 
     References
     ----------
@@ -203,6 +210,11 @@ class SparseAE(BaseAutoencoder, output_components="all"):
     ``"l1"`` the second term is :math:`\frac wB \sum_i \sum_l |z_{il}|`, with linear
     codes. The squared error is a SUM over features.
 
+    Good for: more units than the data have dimensions, each of them on for some of the
+    rows: parts rather than axes.
+
+    Known to fail: with "l1" codes may shrink while the decoder undoes it.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -229,7 +241,6 @@ class SparseAE(BaseAutoencoder, output_components="all"):
     takes one mean over all units, of codes that may lie outside (0, 1); here each unit
     has its own, behind a sigmoid. Ours: `sample` draws codes from a Gaussian with the
     moments of the training codes.
-    Known to fail: with "l1" codes may shrink while the decoder undoes it.
 
     References
     ----------

@@ -68,10 +68,16 @@ class DIPVAE(BaseAutoencoder, output_components="all"):
         + \beta\,\mathrm{KL}_i \right]
         + \lambda_{od} \sum_{l \ne m} C_{lm}^2 + \lambda_d \sum_l (C_{ll} - 1)^2
 
-    The squared error is a SUM over features without 1/2 (the Bernoulli likelihood
-    puts the cross entropy in its place), the KL a SUM over latent axes. C is the
-    covariance over the batch, divided by B, of the posterior means (``kind="i"``), to
-    which the mean posterior variances are added (``"ii"``).
+    %(squared_error_and_kl)s C is the covariance over the batch, divided by B, of the
+    posterior means (``kind="i"``), to which the mean posterior variances are added
+    (``"ii"``).
+
+    Good for: uncorrelated axes at hardly any cost: one covariance of a batch, no
+    further draws, no discriminator.
+
+    Known to fail: the covariance of a batch has rank B - 1 at most, take batches of at
+    least 4 L rows; kind I presses every axis to unit variance, so that no axis is
+    switched off.
 
     Parameters
     ----------
@@ -104,9 +110,6 @@ class DIPVAE(BaseAutoencoder, output_components="all"):
     -----
     Paper: eqs. 5 to 7. Reference code (disentanglement_lib): the batch's covariance
     with 1/B, ordered pairs. Ours: the active axes by relevance.
-    Known to fail: the covariance of a batch has rank B - 1 at most, take batches of at
-    least 4 L rows; kind I presses every axis to unit variance, so that no axis is
-    switched off.
 
     References
     ----------

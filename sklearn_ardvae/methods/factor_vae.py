@@ -102,9 +102,15 @@ class FactorVAE(BaseAutoencoder, output_components="all"):
         L_{critic} &= -\frac1{2B} \sum_{i=1}^B \left[ \log \sigma(h(z_i))
         + \log \sigma(-h(z'_i)) \right] && \text{(discriminator)}
 
-    The squared error is a SUM over features without 1/2 (the Bernoulli likelihood
-    puts the cross entropy in its place), the KL a SUM over latent axes; z is a draw of
-    the posterior and z' holds the shuffled draws of the batch.
+    %(squared_error_and_kl)s
+    z is a draw of the posterior and z' holds the shuffled draws of the batch.
+
+    Good for: independent axes with small batches or many axes: no table of densities is
+    made of a batch.
+
+    Known to fail: h is an estimate, not a bound: it lags behind the codes, may be
+    negative, and misses what the discriminator has not learned. The six layers of the
+    paper cost more than everything else.
 
     Parameters
     ----------
@@ -138,8 +144,10 @@ class FactorVAE(BaseAutoencoder, output_components="all"):
     Paper: both losses (eq. 2 and 3, algorithm 2), the independent shuffles (algorithm
     1), a batch of its own for the discriminator, six layers of 1000 for it, Adam at
     1e-4 for both networks.
+
     Equal: their discriminator has two logits, of which both losses see the difference
     alone; h is that difference.
+
     Ours: beta in front of both terms, so that gamma means the same for squared errors;
     codes and shuffled codes from one batch, but not the one that trains the VAE (the
     paper takes the codes from the VAE's and shuffles a second one; the expectations
@@ -149,9 +157,6 @@ class FactorVAE(BaseAutoencoder, output_components="all"):
     (``skorch_params={"critic_optimizer__betas": (0.5, 0.9)}``).
     ``history_["train_total_correlation"]`` is the mean of h, in nats, and
     ``history_["train_critic"]`` its loss, log 2 where nothing is told apart.
-    Known to fail: h is an estimate, not a bound: it lags behind the codes, may be
-    negative, and misses what the discriminator has not learned. The six layers of the
-    paper cost more than everything else.
 
     References
     ----------

@@ -167,6 +167,15 @@ class IRMAE(_PrincipalAxesAutoencoder):
     in its place), a mean over the batch. With weight decay w every step of learning
     rate r is :math:`\theta \leftarrow (1 - r w)\,\theta - r\,u`, u being Adam's.
 
+    Good for: a low rank with no weight to choose, and codes along principal axes.
+
+    Known to fail: the implicit bias is a matter of optimisation, so that learning rate,
+    length of training, weight decay and Adam itself change the count; directions decay
+    slowly, and short training counts too many; the rank is linear, and exceeds the
+    dimension where the code of a curved manifold is curved. Decay of 1e-6 at a rate of
+    1e-3 shrinks a weight of no gradient by 0.1 % in a million steps: by itself it
+    closes no direction.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -208,18 +217,14 @@ class IRMAE(_PrincipalAxesAutoencoder):
     Paper: the layers, independent draws, squared error, Gaussian or mixture for
     generation. It averages the squared error over features as well (Adam does not
     mind) and reads the rank off a plot.
+
     IRMAE-WD (Zeng et al.): ``IRMAE(n, 4, weight_decay=1e-6, learning_rate=1e-3,
     active_rule="gap")`` on data standardised feature by feature. Its code has AdamW,
     whose decay is not scaled as Adam scales gradients. The rank is where the singular
     values of the covariance of the codes fall by orders of magnitude, read off a plot.
+
     Ours: the threshold on variances; what "gap" takes for a fall; the defaults for
     network and training.
-    Known to fail: the implicit bias is a matter of optimisation, so that learning rate,
-    length of training, weight decay and Adam itself change the count; directions decay
-    slowly, and short training counts too many; the rank is linear, and exceeds the
-    dimension where the code of a curved manifold is curved. Decay of 1e-6 at a rate of
-    1e-3 shrinks a weight of no gradient by 0.1 % in a million steps: by itself it
-    closes no direction.
 
     References
     ----------
@@ -269,6 +274,12 @@ class LoRAE(_PrincipalAxesAutoencoder):
     the cross entropy in its place) and a mean over the batch; the nuclear norm is the
     SUM of the singular values of the (L, L) matrix W.
 
+    Good for: a low rank where the layers of `IRMAE` train too slowly: it has one, and a
+    weight that says how hard to press.
+
+    Known to fail: encoder and decoder can take over the scale that the penalty takes
+    from W, so that lambda does not say how many directions remain; the rank is linear.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -302,11 +313,12 @@ class LoRAE(_PrincipalAxesAutoencoder):
     Papers: one linear layer and the nuclear norm of its matrix. In the code published
     with RRAE the layer is not applied, so that its penalty acts on nothing; here it is
     in the path. Ours: the weight's default; the threshold on variances.
-    Known to fail: encoder and decoder can take over the scale that the penalty takes
-    from W, so that lambda does not say how many directions remain; the rank is linear.
 
     References
     ----------
+    Mazumder et al.: Learning Low-Rank Latent Spaces with Simple Deterministic
+    Autoencoder, WACV 2024, arXiv 2310.16194.
+
     Mounayer et al.: Rank Reduction Autoencoders, arXiv 2405.13980 (comparison).
 
     Examples

@@ -235,6 +235,14 @@ class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=F
     :math:`R + (\mathrm{KL} + \gamma L_0) / \lambda`: a beta-VAE whose beta
     :math:`1 / \lambda` is found so that the constraint is met (GECO).
 
+    Good for: where you know how large the error may be, rather than the noise or a
+    weight. On random networks it counts as well as any method here (docs/rivals.md).
+
+    Known to fail: where `tau` cannot be met all axes stay open, and a
+    `ConvergenceWarning` says so; `tau` above the share of a real dimension closes it;
+    the count follows `tau`, not the data alone; closing takes some thousand steps after
+    the constraint is met.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -279,10 +287,12 @@ class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=F
     -----
     Paper: the constrained objective, gates with ARM, GECO's multiplier; all gates are
     open until the constraint is met for the first time; L0 counts only while it is.
+
     Code of the paper is not public. Reconstructed, from descriptions of the method and
     public code of its parts: the multiplier :math:`\mathrm{softplus}(\rho)^2 \le 20`
     from 1 on, the moving average 0.99, the KL of open axes only, and the relaxation of
     a constraint out of reach.
+
     Ours: local expectation gradients and DisARM; the KL's share of the gradient without
     sampling; one draw of gates for each row rather than for a batch; gates start
     at 0.99 and g stays in [-8, 8]; the division by the multiplier, which Adam is blind
@@ -290,10 +300,6 @@ class L0ARMVAE(BaseAutoencoder, max_iter=200, lr_patience=None, early_stopping=F
     to the codes, which need not match the prior (ARD-VAE reports broken images from
     it). All epochs are run: stopping by a loss whose weights move would end before
     gates close.
-    Known to fail: where `tau` cannot be met all axes stay open, and a
-    `ConvergenceWarning` says so; `tau` above the share of a real dimension closes it;
-    the count follows `tau`, not the data alone; closing takes some thousand steps after
-    the constraint is met.
 
     References
     ----------

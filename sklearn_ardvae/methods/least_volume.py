@@ -110,6 +110,15 @@ class LeastVolumeAE(BaseAutoencoder, activation="leaky_relu"):
     cannot shrink at no cost, and an axis of deviation :math:`\sigma_l` adds at most
     that to the root mean squared error if it is fixed at its mean.
 
+    Good for: counting without a likelihood, by deviations that have a meaning in units
+    of X (above), where dimensions are few (docs/dimension_benchmark.md).
+
+    Known to fail: the slope is not bounded by 1 for activations of larger slope (1.1
+    for each layer of ``"silu"``), for convolutions (whose kernels have the norm 1 as
+    matrices), for batch normalisation, and beside a linear map (``"linear_mlp"``: at
+    most 2, in units of the standardised rows; its start is not PCA). The count depends
+    on the weight: too small a one leaves surplus axes.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -157,11 +166,6 @@ class LeastVolumeAE(BaseAutoencoder, activation="leaky_relu"):
     error that `pruning_tolerance` bounds. Ours: the size of that tolerance, taken on
     up to 2000 rows; `sample` draws codes from a Gaussian with the moments of the
     training codes.
-    Known to fail: the slope is not bounded by 1 for activations of larger slope (1.1
-    for each layer of ``"silu"``), for convolutions (whose kernels have the norm 1 as
-    matrices), for batch normalisation, and beside a linear map (``"linear_mlp"``: at
-    most 2, in units of the standardised rows; its start is not PCA). The count depends
-    on the weight: too small a one leaves surplus axes.
 
     References
     ----------

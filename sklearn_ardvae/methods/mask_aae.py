@@ -276,7 +276,8 @@ class MaskAAE(
 
     A deterministic autoencoder multiplies its codes by a mask u in [0, 1). A critic
     makes the masked codes look like masked normal numbers, and a weight that grows
-    over the epochs drives each mask to 0 or 1. With z = E(x), the critic H and
+    over the epochs drives each mask to 0 or 1. With z = E(x), the critic H, the mask
+    :math:`u_l = 1 - e^{-t_l}` of trained :math:`t_l \ge 0`, and
     :math:`y = u \odot z`, :math:`y' = u \odot \epsilon`, :math:`\epsilon \sim N(0, I)`,
     four losses are lowered in turn, each on a batch of its own:
 
@@ -289,9 +290,21 @@ class MaskAAE(
         L_{mask} &= k R + (1 + \overline{H(y')} - \overline{H(y)})^2
         + c \sum_l u_l (1 - u_l) && \text{(mask)}
 
-    Bars are means over the batch. R is a MEAN over batch and features: of the
+    Bars are means over the batch (:math:`\bar z_l` that of axis l); the gradient of H
+    is taken at points between y and y'. R is a MEAN over batch and features: of the
     squared error over the variance of X, so that 1 is the error of the mean, or, with
     ``likelihood="bernoulli"``, of the cross entropy.
+
+    Good for: bent sets of few dimensions, also in noise: of some it finds a chart where
+    most other methods count the linear span (docs/dimension_benchmark.md).
+
+    Known to fail: an axis once closed stays closed, so that a schedule that is too
+    fast, or k too small, loses real dimensions, down to none. A mask moves by about the
+    learning rate in a step: with too few steps before c has grown (`max_iter`,
+    `schedule`; some 1000 steps at 0.004) surplus axes stay open. Counts vary with the
+    seed and the schedule by a few axes. The critic may not make codes normal: `sample`
+    from a density then. The gradient penalty needs second derivatives, which
+    ``compile`` does not support.
 
     Parameters
     ----------
@@ -341,13 +354,15 @@ class MaskAAE(
 
     Notes
     -----
-    Paper: the four losses, their order, the mask :math:`1 - e^{-t}`, t >= 0 by
-    projection, t uniform on (0, 5) at the start; it claims its counts for more axes
-    than dimensions only. Its reconstruction term is a norm, its variance term a sum
-    with :math:`e^{-\gamma u}`, the weights are not given.
+    Paper: the four losses, their order, the mask, t >= 0 by projection, t uniform on
+    (0, 5) at the start; it claims its counts for more axes than dimensions only. Its
+    reconstruction term is a norm, its variance term a sum with :math:`e^{-\gamma u}`,
+    the weights are not given.
+
     Reference code: cross entropy as a mean, 100, 1000 and :math:`e^{-10 u^2}`; the
     penalty where the critic looks, at masked codes; active if u >= 0.1; c from 2 / L to
     2048; one division by 5, of the losses, to which RMSProp is blind.
+
     Ours: squared error over the variance of X and k = 100 for it (for cross entropies
     use the code's 1000); masks that start open; the schedule as a share of the budget,
     and its slow start, which the code has only beyond 20 axes, by slower doubling; the
@@ -357,13 +372,6 @@ class MaskAAE(
     kept: the validation loss of an adversarial game says little about its end, so that
     nothing stops early or lowers the rate by it, and a `ConvergenceWarning` may come
     from a loss that still falls. `score` is minus the mean squared error.
-    Known to fail: an axis once closed stays closed, so that a schedule that is too
-    fast, or k too small, loses real dimensions, down to none. A mask moves by about the
-    learning rate in a step: with too few steps before c has grown (`max_iter`,
-    `schedule`; some 1000 steps at 0.004) surplus axes stay open. Counts vary with the
-    seed and the schedule by a few axes. The critic may not make codes normal: `sample`
-    from a density then. The gradient penalty needs second derivatives, which
-    ``compile`` does not support.
 
     References
     ----------

@@ -247,10 +247,24 @@ class NGVAE(BaseAutoencoder):
         - \log\frac{\Gamma(A)}{\Gamma(A_0)} + (A - A_0) \psi(A)
         - (B - B_0) \frac AB
 
-    with shape A(p) and rate B(p) of the precision's posterior, from (3.65, 0.24) to
-    (902, 810.9), and :math:`(A_0, B_0) = (8.25, 3.62)`. The squared error is a SUM
-    over features (the Bernoulli likelihood puts the cross entropy in its place), the
-    KL a SUM over axes; both are means over the batch.
+    for :math:`z \sim N(\mu, 1/\lambda)` and :math:`\lambda \sim \mathrm{Gamma}(A, B)`,
+    whose shape A(p) and rate B(p) go from (3.65, 0.24) to (902, 810.9) by the logistic
+    of :math:`r (p - \tfrac12)`; the prior has the mean 0 and :math:`(A_0, B_0) =
+    (8.25, 3.62)`. The squared error is a SUM over features (the Bernoulli likelihood
+    puts the cross entropy in its place), the KL a SUM over axes; both are means over
+    the batch.
+
+    Good for: codes and samples of heavier tails than a Gaussian's: posterior and prior
+    of a code are Student's t. To count, it is here as a rival (docs/rivals.md).
+
+    Known to fail: **the regimes do not tell informative axes.** For a signal-to-noise
+    ratio S of an axis the mean costs :math:`A \mu^2 / (2 B) = S A / (2 (A - 1))`, and
+    the decoder is free to rescale. The informative regime then costs 31.4 + 0.69 S
+    nats, rest at p = 0.216 only 0.01 + 0.59 S (and the "uninformative" regime 3.6 +
+    0.50 S, the least for S > 40): no S makes small variances worth while, and
+    ``active_rule="variance"`` counts 0 once training has converged. Since the price
+    is linear in S, two axes that share a signal cost as much as one that carries it:
+    surplus axes are not pruned, and the rule of relevance counts too many.
 
     Parameters
     ----------
@@ -296,17 +310,10 @@ class NGVAE(BaseAutoencoder):
     gradient. No code is public; the paper contradicts itself on the direction of p and
     between shape-rate and shape-scale: here rates, with which equations 5, 9, 10 and 13
     agree. It does not give r.
+
     Ours: slope and stretch, the marginal and the pathwise gradient, `initial_p`, the
     KL in float64, the rule of the expected variance. `score` bounds log p(x) by the KL
     of code and precision together.
-    Known to fail: **the regimes do not tell informative axes.** For a signal-to-noise
-    ratio S of an axis the mean costs :math:`A \mu^2 / (2 B) = S A / (2 (A - 1))`, and
-    the decoder is free to rescale. The informative regime then costs 31.4 + 0.69 S
-    nats, rest at p = 0.216 only 0.01 + 0.59 S (and the "uninformative" regime 3.6 +
-    0.50 S, the least for S > 40): no S makes small variances worth while, and
-    ``active_rule="variance"`` counts 0 once training has converged. Since the price
-    is linear in S, two axes that share a signal cost as much as one that carries it:
-    surplus axes are not pruned, and the rule of relevance counts too many.
 
     References
     ----------

@@ -102,6 +102,12 @@ class RAE(BaseAutoencoder, output_components="all"):
     divides each kernel of the decoder by its largest singular value instead; then
     networks beside a linear path start at random, not at PCA.
 
+    Good for: reconstructions without noise in the codes, and samples by a density that
+    is fitted to them afterwards.
+
+    Known to fail: nothing switches axes off, so that the count of active axes is
+    that of the network's own habits.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -133,8 +139,6 @@ class RAE(BaseAutoencoder, output_components="all"):
     as in the paper, estimated from one random combination of its rows. Ours: for
     "spectral", more power iterations, to convergence after each epoch; by default
     `sample` draws codes from a Gaussian with the moments of the training codes.
-    Known to fail: nothing switches axes off, so that the count of active axes is
-    that of the network's own habits.
 
     References
     ----------

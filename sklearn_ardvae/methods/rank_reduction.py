@@ -251,10 +251,19 @@ class RRAE(BaseAutoencoder):
         \text{loss} = 100 \, \frac{\|X - D(\bar Y)\|_F}{\|X\|_F}, \qquad
         \bar Y = P_k \, Y, \quad Y = E(X)
 
-    Both Frobenius norms are over the WHOLE batch, features and samples, and are not
-    squared: the loss is a relative error in percent, and no mean over samples. (With
-    ``likelihood="bernoulli"`` the cross entropy takes its place, a SUM over features
-    and a mean over the batch.)
+    with :math:`P_k` the projector on the k leading left singular vectors of Y, in which
+    a sample is a column. Both Frobenius norms are over the WHOLE batch, features and
+    samples, and are not squared: the loss is a relative error in percent, and no mean
+    over samples. (With ``likelihood="bernoulli"`` the cross entropy takes its place, a
+    SUM over features and a mean over the batch.)
+
+    Good for: a few linear coefficients out of a wide code, with no weight to choose:
+    their number is given, or found.
+
+    Known to fail: after training the decoder sees codes that it has not seen, if
+    batches (small ones above all) span different subspaces; a tolerance below the
+    noise of the loss keeps too many axes (0.1 gave 4 for a manifold of dimension 3);
+    the linear rank exceeds the dimension where a manifold stays curved in the code.
 
     Parameters
     ----------
@@ -296,6 +305,7 @@ class RRAE(BaseAutoencoder):
 
     Paper: truncated SVD of the raw, not centred, code; relative error; projection on
     one basis after training. Code: the form of the loss, ``basis="batches"``.
+
     Ours: the gradient of the truncation by projectors, which exists for equal
     singular values (gaps to the discarded ones: at least 1e-4 of the largest square);
     the basis by the Gram matrix of all codes; validation rows are projected on the
@@ -304,10 +314,6 @@ class RRAE(BaseAutoencoder):
     else go back), but by epochs and by bisection, and after each rank that fails that
     value is settled anew; meanwhile the learning rate stays and training does not stop
     early. If the budget ends before the search, the last rank that held is left.
-    Known to fail: after training the decoder sees codes that it has not seen, if
-    batches (small ones above all) span different subspaces; a tolerance below the
-    noise of the loss keeps too many axes (0.1 gave 4 for a manifold of dimension 3);
-    the linear rank exceeds the dimension where a manifold stays curved in the code.
 
     References
     ----------
@@ -372,6 +378,12 @@ class VRRAE(RRAE, rank_tolerance=0.1):
     so that a given beta works with batch_size; ``kl_reduction="mean"`` divides by B.
     Log variances are one linear map of the coefficients.
 
+    Good for: what `RRAE` is good for, with a bound on log p(x), and, of few rows,
+    mostly a smaller error of unseen ones than that of `RRAE` (docs/rivals.md).
+
+    Known to fail: as `RRAE`, from small batches; a constant code remains possible at
+    :math:`\pm s_i / \sqrt N` on each axis, the SVD only fixes its level.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -418,14 +430,13 @@ class VRRAE(RRAE, rank_tolerance=0.1):
 
     Paper: section 3; f = identity. The paper prints the KL with the opposite sign
     and divided by N; the published code's sign and sum are used.
+
     Ours: the axes of each batch are turned, within their span, to the basis of the
     last epoch (orthogonal Procrustes), since singular vectors are known only up to
     signs and rotations and the log variance map would see another frame in every
     batch; the noise takes them as constants, so that only the projector's gradient
     remains, which exists for equal singular values. The search for the rank: see
     `RRAE`.
-    Known to fail: as `RRAE`, from small batches; a constant code remains possible at
-    :math:`\pm s_i / \sqrt N` on each axis, the SVD only fixes its level.
 
     References
     ----------

@@ -138,9 +138,14 @@ class BetaTCVAE(BaseAutoencoder, output_components="all"):
         \mathrm{TC} = \frac1B \sum_i \Big[ \log \hat q(z_i)
         - \sum_{l=1}^L \log \hat q(z_{il}) \Big]
 
-    The squared error is a SUM over features without 1/2 (the Bernoulli likelihood
-    puts the cross entropy in its place), the KL a SUM over latent axes;
-    :math:`\hat q(z_i) = \sum_j w_{ij}\, q(z_i | x_j)` over the rows of the batch.
+    %(squared_error_and_kl)s
+    :math:`\hat q(z_i) = \sum_j w_{ij}\, q(z_i | x_j)` over the rows of the batch, at a
+    draw z of each posterior.
+
+    Good for: independent axes, where the weight of `BetaVAE` would cost detail.
+
+    Known to fail: small batches make the estimate too large; the table of densities
+    takes B B L numbers.
 
     Parameters
     ----------
@@ -171,14 +176,14 @@ class BetaTCVAE(BaseAutoencoder, output_components="all"):
     Notes
     -----
     Paper: the decomposition (eq. 2), both estimators (section 4.1, appendix C).
+
     Reference code (disentanglement_lib): the analytic KL with (w - 1) TC added, less
     noisy than three sampled terms.
+
     Differences from the published code: its stratified weights are written to the
     first columns of the table instead of its diagonals; here they are where the
     appendix has them. The constant log N of the weighted estimate, which has no
     gradient, is left out.
-    Known to fail: small batches make the estimate too large; the table of densities
-    takes B B L numbers.
 
     References
     ----------

@@ -84,10 +84,16 @@ class TwoStageVAE(VAE, noise="learned"):
         + \sum_{l=1}^L \tfrac12 \left( m_{il}^2 + s_{il}^2
         - \log s_{il}^2 - 1 \right) \right]
 
-    with posteriors :math:`N(m_i, s_i^2)` of latents u of the width of z. The squared
-    error is a SUM over the L codes, the KL a SUM over the axes of u, both are means
-    over the batch. `sample` draws :math:`u \sim N(0, I)`, :math:`z = \hat z(u) + g_z
-    \epsilon`, and decodes z.
+    with z about its mean, in units of the deviation of each axis, and posteriors
+    :math:`N(m_i, s_i^2)` of latents u of the width of z. The squared error is a SUM
+    over the L codes, the KL a SUM over the axes of u, both are means over the batch.
+    `sample` draws :math:`u \sim N(0, I)`, :math:`z = \hat z(u) + g_z \epsilon`, and
+    decodes z.
+
+    Good for: samples, where the codes of a `VAE` do not fill N(0, I).
+
+    Known to fail: a first stage that was stopped early has codes that no second one
+    can make good; X that is reconstructed perfectly has no best noise variance.
 
     Parameters
     ----------
@@ -136,11 +142,10 @@ class TwoStageVAE(VAE, noise="learned"):
 
     Paper: the losses and stages (section 3). Reference code: the layers of the second
     stage, which skip from input to output; fresh noise in every epoch.
+
     Ours: see `SecondStageVAE`; both stages stop by validation loss; the second stage
     has the first one's hidden layers and learning rate unless told otherwise, and
     rectifiers between its layers whatever `activation` is.
-    Known to fail: a first stage that was stopped early has codes that no second one
-    can make good; X that is reconstructed perfectly has no best noise variance.
 
     References
     ----------

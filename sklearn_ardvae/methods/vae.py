@@ -94,6 +94,12 @@ class VAE(BaseAutoencoder, output_components="all"):
     enough, unneeded axes return to the prior by themselves. With the Bernoulli
     likelihood the cross entropy takes the place of the first two terms.
 
+    Good for: a log density and samples with no weight to choose; and as the first
+    baseline.
+
+    Known to fail: a fixed g^2 that is far too large collapses every axis; X that is
+    reconstructed perfectly has no best g^2, and the floor decides.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -120,11 +126,10 @@ class VAE(BaseAutoencoder, output_components="all"):
     Notes
     -----
     Paper: the bound (Kingma and Welling, eq. 10); a learned g (Dai and Wipf).
+
     Ours: the profiled g^2, which has the same fixed point as the learned one without
     the slow scalar; the floor of 1e-6 under g^2; the active axes by relevance.
     ``history_["train_noise_variance"]`` shows g^2.
-    Known to fail: a fixed g^2 that is far too large collapses every axis; X that is
-    reconstructed perfectly has no best g^2, and the floor decides.
 
     References
     ----------
@@ -216,6 +221,12 @@ class BetaVAE(BaseAutoencoder, output_components="all"):
     :math:`\beta\,|\overline{\mathrm{KL}} - C_t|` of the batch's mean KL, with C_t
     rising linearly from 0.
 
+    Good for: a level of detail that you set by one number; and as the baseline of
+    studies of disentanglement.
+
+    Known to fail: with squared error, a beta above twice the variance of the strongest
+    direction collapses every axis.
+
     Parameters
     ----------
     n_components : int, default=128
@@ -246,10 +257,9 @@ class BetaVAE(BaseAutoencoder, output_components="all"):
     -----
     Paper: the weight (Higgins et al., eq. 4), the capacity (Burgess et al., eq. 8;
     theirs rises over 100 000 steps).
+
     Ours: the rise as a share of the epochs, during which neither the learning rate
     falls nor training stops; the active axes by relevance.
-    Known to fail: with squared error, a beta above twice the variance of the strongest
-    direction collapses every axis.
 
     References
     ----------

@@ -76,6 +76,12 @@ class ARDVAECV(ARDVAE):
     fit's own validation rows show, its `noise_variance_`, and not :math:`\beta / 2`: so
     betas are compared as densities of the same rows.
 
+    Good for: the curve of counts over the level of noise (`n_active_path_`,
+    `plateau_`), and the paper's model where no beta is known.
+
+    Known to fail: on tables, where PCA explains rows better than a network of any fixed
+    beta; only ``ARDVAE()`` falls back on it.
+
     Parameters
     ----------
     n_components : int or array-like of int, default=128
@@ -159,8 +165,6 @@ class ARDVAECV(ARDVAE):
     line is printed for each candidate, and the chosen model prints as others do;
     callbacks of scikit-learn, such as ``ProgressBar``, see the fits of the path as
     tasks ``"candidate-fold"``.
-    Known to fail: on tables, where PCA explains rows better than a network of any fixed
-    beta; only ``ARDVAE()`` falls back on it.
 
     References
     ----------

@@ -41,6 +41,15 @@ def test_intervals_hold_the_truth_of_families_they_do_not_know(benchmark, lines)
     assert (ends[:, 1] - ends[:, 0]).mean() <= 2.0
 
 
+def test_the_page_has_what_check_prints(benchmark, lines):
+    # Without the lines of new regressions, which may differ in their last bits.
+    page = (BENCHMARKS.parent / "docs" / "dimensions.md").read_text()
+    for name in ("known", "other"):
+        group = [line for line in lines if line["group"] == name]
+        odds = [benchmark.odds(line) for line in group]
+        assert f"\n{benchmark.shown(name, group, odds)}\n" in page
+
+
 def test_regressions_find_the_odds_that_counts_were_drawn_by(benchmark):
     rng = np.random.default_rng(0)
     lines = []

@@ -94,7 +94,9 @@ def test_absolute_links_into_the_project_lead_to_files():
     used = set(re.findall(r"\]\[(\w+)\]", readme))
     assert used == set(re.findall(r"^\[(\w+)\]: ", readme, re.MULTILINE))
     assert not re.findall(r"\]\((?!http)", readme)
-    links |= set(PROJECT["urls"].values())
+    urls = dict(PROJECT["urls"])
+    assert urls.pop("Documentation") == f"{SITE_URL}/"
+    links |= set(urls.values())
     for link in links:
         path = link.removeprefix(PROJECT_URL)
         assert path != link, link

@@ -45,8 +45,8 @@ for name, model in models.items():
 # Variational methods switch axes off that the data do not need, and find four here, or
 # five. A plain autoencoder and those that only shape its codes use all that they are
 # given. Gates and masks (``L0ARMVAE``, ``MaskAAE``) need more epochs to close,
-# learned precisions (``NGVAE``) more to settle, and the search of ``RRAE`` for a smaller
-# rank more to get anywhere.
+# learned precisions (``NGVAE``) more to settle, and the search of ``RRAE`` for a rank
+# more to get anywhere.
 #
 # Relevance is measured in the same way for all of them: how much of the output an axis
 # moves. A gap after the fourth axis is a clear answer; a slope is none. Of the methods

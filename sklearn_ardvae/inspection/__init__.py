@@ -1,8 +1,9 @@
 """Ways to look at fitted estimators: pictures, and a page to explore.
 
 Displays follow scikit-learn's convention: each holds what it draws, `from_estimator`
-takes it from a fitted estimator or from a pipeline that ends in one, and `plot` draws
-it. Needs matplotlib: ``pip install "sklearn_ardvae[plot]"``, which only `plot` imports.
+takes it from a fitted estimator or from a pipeline that ends in one and draws it, and
+`plot` draws it again. Needs matplotlib: ``pip install "sklearn_ardvae[plot]"``, which
+is imported where something is drawn.
 """
 
 from .beta_path import BetaPathDisplay

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .drawing import CATEGORIES, EMPHASIS, OTHER, places
+from .drawing import EMPHASIS, MARKERS, categories, count_whole, faint, legend_above
 from .pipelines import Source
+from .places import places
 
 __all__ = ["BetaPathDisplay"]
 
@@ -56,7 +57,7 @@ class BetaPathDisplay:
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 6))
     >>> search = ARDVAECV(4, betas=[5.0, 0.05], cv=2, max_iter=2, random_state=0)
-    >>> display = BetaPathDisplay.from_estimator(search.fit(X)).plot()
+    >>> display = BetaPathDisplay.from_estimator(search.fit(X))
     >>> display.count_lines_[0].get_xdata()
     array([5.  , 0.05])
     """
@@ -79,13 +80,15 @@ class BetaPathDisplay:
         self.sizes = sizes
 
     @classmethod
-    def from_estimator(cls, estimator: Any) -> BetaPathDisplay:
-        """Take the path of a fitted `ARDVAECV`.
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> BetaPathDisplay:
+        """Draw the path of a fitted `ARDVAECV`.
 
         Parameters
         ----------
         estimator : ARDVAECV or Pipeline
             Fitted; a pipeline ends in one.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see `plot`.
 
         Returns
         -------
@@ -110,7 +113,7 @@ class BetaPathDisplay:
             beta=model.beta_,
             plateau=model.plateau_,
             sizes=model.n_components if several else None,
-        )
+        ).plot(ax)
 
     def plot(self, ax: Any = None) -> BetaPathDisplay:
         """Draw both curves.
@@ -124,60 +127,65 @@ class BetaPathDisplay:
         -------
         BetaPathDisplay
         """
-        betas = np.asarray(self.betas)
+        betas = np.asarray(self.betas, dtype=float)
         evidence = _with_sizes(self.evidence_path)
         counts = _with_sizes(self.n_active_path)
         self.axes_ = places(ax, 2, 2, (4.4, 3.4))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         of_evidence, of_counts = self.axes_
         self.evidence_lines_, self.count_lines_ = [], []
+        colors = categories()
+        # Points, as a beta that stands alone has no line.
+        lines: dict[str, Any] = {"lw": 1.5, "ms": 4}
+        for panel in self.axes_:
+            panel.set(xscale="log", xlim=_with_margins(betas), xlabel="beta")
         for i in range(evidence.shape[1]):
-            look: dict[str, Any] = {"color": CATEGORIES[i % len(CATEGORIES)]}
+            look: dict[str, Any] = {"color": colors[i % len(colors)]}
             dots = {**look, "ls": "", "marker": ".", "ms": 4, "alpha": 0.5}
             of_evidence.plot(betas, evidence[:, i], **dots)
             of_counts.plot(betas, counts[:, i], **dots)
             if self.sizes is not None:
-                look["label"] = f"{np.asarray(self.sizes)[i]} components to begin with"
+                look["label"] = f"from {np.asarray(self.sizes)[i]} components"
+            lines["marker"] = MARKERS[i % len(MARKERS)]
             n_folds = evidence.shape[2]
             error = None
             if n_folds > 1:
                 error = evidence[:, i].std(axis=1, ddof=1) / np.sqrt(n_folds)
             drawn = of_evidence.errorbar(
-                betas, evidence[:, i].mean(axis=1), error, **look, capsize=3, lw=1.5
+                betas, evidence[:, i].mean(axis=1), error, **look, **lines, capsize=3
             )
             self.evidence_lines_.append(drawn.lines[0])
             median = np.quantile(counts[:, i], 0.5, axis=1, method="lower")
-            (line,) = of_counts.plot(betas, median, **look, lw=1.5)
+            look.pop("label", None)  # The other panel has it.
+            (line,) = of_counts.plot(betas, median, **look, **lines)
             self.count_lines_.append(line)
         for panel in self.axes_:
             if self.beta is not None:
                 label = f"chosen, {self.beta:.3g}"
                 panel.axvline(self.beta, color=EMPHASIS, ls="--", label=label)
-            panel.set(xscale="log", xlabel="beta")
-        self._shade(of_counts)
+        shaded = self._shade(of_counts)
         of_evidence.set_ylabel("evidence, nats a row")
         of_counts.set_ylabel("active axes")
-        of_counts.yaxis.get_major_locator().set_params(integer=True)
-        for panel in self.axes_:
-            if panel.get_legend_handles_labels()[0]:
-                panel.legend(fontsize="small")
+        count_whole(of_counts.yaxis)
+        legend_above(of_evidence, of_evidence.get_legend_handles_labels()[0] + shaded)
         return self
 
-    def _shade(self, panel: Any) -> None:
+    def _shade(self, panel: Any) -> list[Any]:
         if self.plateau is None:
-            return
+            return []
         # A single beta has a width, too.
         low, high = self.plateau.lowest_beta, self.plateau.highest_beta
-        label = f"plateau, {self.plateau.n_active_components} axes"
-        panel.axvspan(
-            low / _WIDER,
-            high * _WIDER,
-            color=OTHER,
-            alpha=0.35,
-            lw=0,
-            zorder=0,
-            label=label,
-        )
+        ends = (low / _WIDER, high * _WIDER)
+        shaded = panel.axvspan(*ends, color=faint(), alpha=0.35, lw=0, zorder=0)
+        shaded.set_label(f"plateau at {self.plateau.n_active_components}")
+        return [shaded]
+
+
+def _with_margins(betas: NDArray) -> tuple[float, float]:
+    """Return the ends of an axis of betas, which has a length if there is only one."""
+    low, high = betas[betas > 0.0].min(), betas.max()
+    margin = (high / low) ** 0.05 if high > low else 2.0
+    return low / margin, high * margin
 
 
 def _with_sizes(path: ArrayLike) -> NDArray[np.float64]:

@@ -1,11 +1,14 @@
-"""What displays draw with: matplotlib, places, colours, rows of images."""
+"""What displays draw with: matplotlib, colours, points, names and legends."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .._optional import optional_module
 
@@ -14,34 +17,37 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTIVE",
-    "CATEGORIES",
     "EMPHASIS",
-    "OTHER",
+    "MARKERS",
     "SEQUENTIAL",
     "add_scale",
-    "at_the_edge",
+    "axis_names",
+    "categories",
     "colors_of",
+    "count_whole",
+    "ends_of",
+    "faint",
+    "foreground",
     "legend_above",
-    "one_place",
-    "places",
+    "points_of",
     "pyplot",
+    "shortened",
 ]
 
-#: The palette of Okabe and Ito, which people with any kind of colour vision tell apart;
-#: its yellow, hard to see on white, comes last.
-CATEGORIES = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#56B4E9",
-    "#000000",
-    "#F0E442",
-)
-ACTIVE, EMPHASIS, OTHER = CATEGORIES[0], CATEGORIES[3], "#B8B8B8"
+# The palette of Okabe and Ito, which people with any kind of colour vision tell apart,
+# without its black, see `categories`, and its yellow, hard to see on white.
+_PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+ACTIVE, EMPHASIS = _PALETTE[0], _PALETTE[3]
+#: Forms of points, of several kinds of them in one axes.
+MARKERS = "o^sD"
 #: A map of colours whose lightness tells the order too.
 SEQUENTIAL = "viridis"
+# Points up to which each is drawn in full.
+_FULL = 2000
+# Entries of a legend side by side.
+_IN_A_ROW = 3
+# Characters of a name beyond which its middle is left out, and what stands there.
+_LONGEST, _CUT = 30, "\N{HORIZONTAL ELLIPSIS}"
 
 
 def pyplot() -> Any:
@@ -49,99 +55,111 @@ def pyplot() -> Any:
     return optional_module("matplotlib.pyplot", "plot")
 
 
-def one_place(
-    ax: Axes | None, size: tuple[float, float], layout: str = "constrained"
-) -> Axes:
-    """Return `ax`, or the axes of a new figure.
+def foreground() -> str:
+    """Return the colour of text, black on white unless a style says otherwise."""
+    return str(pyplot().rcParams["text.color"])
+
+
+def faint() -> str:
+    """Return a grey near the background, of what is not in the foreground."""
+    back = pyplot().rcParams["axes.facecolor"]
+    from matplotlib.colors import to_hex, to_rgb
+
+    mixed = 0.3 * np.array(to_rgb(foreground())) + 0.7 * np.array(to_rgb(back))
+    return to_hex(mixed.tolist())
+
+
+def categories() -> list[str]:
+    """Return seven colours that people with any kind of colour vision tell apart."""
+    return [*_PALETTE, foreground()]
+
+
+def points_of(n: int, area: float = 18.0) -> dict[str, Any]:
+    """Return how `n` points are drawn: of many, each is smaller and lighter.
 
     Parameters
     ----------
-    ax : Axes or None
-    size : (float, float)
-        Width and height of a new figure, in inches.
-    layout : str, default="constrained"
-        Axes of a fixed aspect need "compressed".
+    n : int
+    area : float, default=18.0
+        Of one of few, in square points.
     """
-    if ax is not None:
-        return ax
-    return pyplot().subplots(figsize=size, layout=layout)[1]
+    share = min(1.0, math.sqrt(_FULL / max(n, 1)))
+    return {"s": area * share, "alpha": 0.85 * share**0.5, "linewidths": 0}
 
 
-def places(
-    ax: Any, n: int, n_columns: int, size: tuple[float, float]
-) -> NDArray[np.object_]:
-    """Return `n` axes in one figure.
+def shortened(names: Sequence[str]) -> list[str]:
+    """Return names, those without their middles that are too long for a panel.
 
-    Parameters
-    ----------
-    ax : Axes, array-like of Axes or None
-        One is divided into `n`; of several, there must be `n`; None makes a new figure.
-    n, n_columns : int
-        Panels, and how many stand side by side at most.
-    size : (float, float)
-        Width and height of a panel of a new figure, in inches.
+    Where they would be alike then, their numbers stand in place of the ends.
     """
-    if ax is not None and np.ndim(ax) > 0:
-        given = np.asarray(ax, dtype=object).ravel()
-        if len(given) != n:
-            raise ValueError(
-                f"ax holds {len(given)} axes, but this display draws {n} panels: pass "
-                f"{n} axes, or a single one, which is divided."
-            )
-        return given
-    if ax is not None and n == 1:
-        return np.array([ax], dtype=object)
-    n_columns = min(n, n_columns)
-    n_rows = -(-n // n_columns)
-    if ax is None:
-        plt = pyplot()
-        whole = (size[0] * n_columns, size[1] * n_rows)
-        figure: Any = plt.figure(figsize=whole, layout="constrained")
-        grid = figure.add_gridspec(n_rows, n_columns)
-    else:
-        figure, spec = ax.figure, ax.get_subplotspec()
-        ax.set_axis_off()
-        if spec is None:
-            left, bottom, right, top = ax.get_position().extents
-            grid = figure.add_gridspec(
-                n_rows, n_columns, left=left, bottom=bottom, right=right, top=top
-            )
-        else:
-            grid = spec.subgridspec(n_rows, n_columns)
-    made = [figure.add_subplot(grid[i // n_columns, i % n_columns]) for i in range(n)]
-    return np.array(made, dtype=object)
+    half = (_LONGEST - 1) // 2
+    short = [
+        name if len(name) <= _LONGEST else f"{name[:half]}{_CUT}{name[-half:]}"
+        for name in names
+    ]
+    times = Counter(short)
+    return [
+        f"{name[:half]}{_CUT} ({i})" if times[name] > 1 and _CUT in name else name
+        for i, name in enumerate(short)
+    ]
 
 
-def at_the_edge(ax: Any, n: int, n_columns: int) -> list[tuple[bool, bool]]:
-    """Return whether each panel of `places` is the first of its row, the last below.
-
-    Of panels that a user has placed each is both.
-
-    Parameters
-    ----------
-    ax, n, n_columns
-        As for `places`.
-    """
-    n_columns = min(n, n_columns)
-    if ax is not None and np.ndim(ax) > 0:
-        return [(True, True)] * n
-    return [(i % n_columns == 0, i + n_columns >= n) for i in range(n)]
+def count_whole(axis: Any) -> None:
+    """Put ticks of an axis of counts at whole numbers."""
+    # One tick is enough: two need fractions if all counts are the same.
+    axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
 
-def legend_above(ax: Axes) -> None:
-    """Say what is what above an axes, where it hides nothing.
+def axis_names(labels: ArrayLike | None, n: int) -> list[str]:
+    """Return names of `n` latent axes: those that were given, or numbers."""
+    if labels is None:
+        return [f"axis {i}" for i in range(n)]
+    names = [str(label) for label in np.asarray(labels)]
+    if len(names) != n:
+        raise ValueError(f"axis_labels holds {len(names)} names for {n} axes.")
+    return names
+
+
+def legend_above(ax: Axes, handles: Sequence[Any] | None = None) -> None:
+    """Say what is what, if something is named, where it hides nothing: above a title.
 
     Parameters
     ----------
     ax : Axes
+        Whose title is set.
+    handles : sequence of Artist, default=None
+        What is named; None takes all of the axes that have a label.
     """
-    ax.legend(
+    if handles is None:
+        handles = ax.get_legend_handles_labels()[0]
+    if not handles:
+        return
+    legend = ax.legend(
+        handles=handles,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=3,
+        ncols=_IN_A_ROW,
         frameon=False,
         fontsize="small",
-        borderaxespad=0.2,
+    )
+    size = float(legend.get_texts()[0].get_fontsize())
+    lines, height = ax.get_title().splitlines(), 0.0
+    if lines:
+        height = float(pyplot().rcParams["axes.titlepad"])
+        height += 1.3 * float(ax.title.get_fontsize()) * len(lines)
+    # In font sizes of the legend, which are in points as heights are.
+    legend.borderaxespad = 0.2 + height / size
+    # A layout shall make room for it above the axes, but none beside them, where it
+    # may be the wider of the two: a blank stands for it.
+    legend.set_in_layout(False)
+    height += size * (1.0 + 1.5 * -(-len(handles) // _IN_A_ROW))
+    ax.annotate(
+        " ",
+        (0.0, 1.0),
+        (0.0, height),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="top",
     )
 
 
@@ -163,6 +181,19 @@ def add_scale(axes: Any, values: tuple[float, float], cmap: str, label: str) -> 
     axes[0].figure.colorbar(mappable, ax=list(axes), label=label)
 
 
+def ends_of(values: NDArray) -> tuple[float, float]:
+    """Return the ends of a scale of values, those that are NaN left out.
+
+    Of values that are all the same the scale has a length of 1, and of none it is that
+    from 0.
+    """
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    return low, high if high > low else low + 1.0
+
+
 def colors_of(values: NDArray, cmap: str) -> NDArray[np.floating]:
     """Return a colour for each value, over the whole of a map.
 
@@ -175,6 +206,5 @@ def colors_of(values: NDArray, cmap: str) -> NDArray[np.floating]:
     -------
     ndarray of shape (n_values, 4)
     """
-    low, high = float(values.min()), float(values.max())
-    shares = (values - low) / ((high - low) or 1.0)
-    return pyplot().get_cmap(cmap)(shares)
+    low, high = ends_of(values)
+    return pyplot().get_cmap(cmap)((values - low) / (high - low))

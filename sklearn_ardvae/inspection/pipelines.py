@@ -85,6 +85,8 @@ class Source:
     def given(self, X: ArrayLike, rows: Any) -> NDArray[np.floating]:
         """Return X as it is shown beside what `shown` returns; `rows` is `rows(X)`."""
         plain = np.asarray(X if self.is_undone else rows)
+        if plain.dtype == object:  # of frames of several types
+            plain = plain.astype(np.float64)
         return plain.reshape(len(plain), -1)
 
     def codes(self, X: ArrayLike) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,21 @@ from sklearn.utils.validation import check_scalar
 from .drawing import (
     ACTIVE,
     EMPHASIS,
-    OTHER,
-    at_the_edge,
+    faint,
     legend_above,
-    one_place,
-    places,
+    points_of,
+    shortened,
 )
 from .pipelines import Source
-from .rows import Kind, RowsDisplay, draw_images, kind_of_rows
+from .places import at_the_edge, one_place, places
+from .rows import (
+    Kind,
+    RowsDisplay,
+    draw_images,
+    height_and_width,
+    kind_of_rows,
+    spread_of,
+)
 
 __all__ = ["ReconstructionDisplay"]
 
@@ -29,7 +37,8 @@ class ReconstructionDisplay(RowsDisplay):
     """Rows of data and their reconstructions.
 
     Images: reconstructions below the images that they are of. Curves: a panel for each
-    row. Tables: a panel for each feature, reconstructed against given.
+    row. Tables: a panel for each feature, reconstructed against given, and its
+    coefficient of determination, R squared.
 
     Parameters
     ----------
@@ -60,7 +69,7 @@ class ReconstructionDisplay(RowsDisplay):
     >>> model = ARDVAE(8, beta=0.05, max_iter=2, random_state=0).fit(X)
     >>> display = ReconstructionDisplay.from_estimator(
     ...     model, X[:10], image_shape=(8, 8)
-    ... ).plot()
+    ... )
     >>> display.artists_.shape
     (10, 2)
     """
@@ -90,8 +99,10 @@ class ReconstructionDisplay(RowsDisplay):
         *,
         kind: Kind = "auto",
         image_shape: tuple[int, ...] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
     ) -> ReconstructionDisplay:
-        """Reconstruct rows with a fitted estimator.
+        """Draw rows and what a fitted estimator makes of them.
 
         Parameters
         ----------
@@ -103,8 +114,12 @@ class ReconstructionDisplay(RowsDisplay):
         kind : {"auto", "image", "curve", "table"}, default="auto"
             How rows are drawn, see `LatentTraversalDisplay.from_estimator`.
         image_shape : tuple of int, default=None
-            (height, width) or (channels, height, width); None is the estimator's
-            `input_shape`, if that is one of an image.
+            (height, width), (channels, height, width) or (height, width, channels);
+            None is the estimator's `input_shape`, if that is one of an image.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see `plot`.
+        **kwargs : dict
+            What else `plot` takes.
 
         Returns
         -------
@@ -118,13 +133,14 @@ class ReconstructionDisplay(RowsDisplay):
             given,
             reconstructed,
             **kind_of_rows(source, given.shape[1], kind, image_shape),
-        )
+        ).plot(ax, **kwargs)
 
     def plot(
         self,
         ax: Any = None,
         *,
         n_columns: int = 10,
+        max_images: int = 100,
         max_panels: int = 16,
         cmap: str = "gray",
     ) -> ReconstructionDisplay:
@@ -136,10 +152,12 @@ class ReconstructionDisplay(RowsDisplay):
             Where to draw: one, which is divided for curves and tables, or one for each
             panel of these. None makes a new figure.
         n_columns : int, default=10
-            Images side by side, >= 1. All images are drawn.
+            Images side by side, >= 1.
+        max_images : int, default=100
+            Images that are shown at most, the first ones, >= 1.
         max_panels : int, default=16
-            Curves, the first ones, or features of tables that are shown at most: those
-            of which the largest share of the variance is lost.
+            Curves, the first ones, or features of tables that are shown at most, >= 1:
+            those of which the largest share of the variance is lost.
         cmap : str, default="gray"
             Colours of grey images.
 
@@ -147,12 +165,19 @@ class ReconstructionDisplay(RowsDisplay):
         -------
         ReconstructionDisplay
         """
-        check_scalar(n_columns, "n_columns", int, min_val=1)
-        check_scalar(max_panels, "max_panels", int, min_val=1)
+        check_scalar(n_columns, "n_columns", Integral, min_val=1)
+        check_scalar(max_images, "max_images", Integral, min_val=1)
+        check_scalar(max_panels, "max_panels", Integral, min_val=1)
         X, reconstructed = np.asarray(self.X), np.asarray(self.reconstructed)
+        if X.ndim != 2 or X.shape != reconstructed.shape:
+            raise ValueError(
+                f"X of shape {X.shape} and reconstructed of shape "
+                f"{reconstructed.shape} must have one shape (n_samples, n_features)."
+            )
         kind = self._kind_of(X.shape[1])
         if kind == "image":
-            self._plot_images(ax, X, reconstructed, n_columns, cmap)
+            some = slice(max_images)
+            self._plot_images(ax, X[some], reconstructed[some], n_columns, cmap)
         elif kind == "curve":
             self._plot_curves(ax, X[:max_panels], reconstructed[:max_panels])
         else:
@@ -173,7 +198,7 @@ class ReconstructionDisplay(RowsDisplay):
             k = i * n_columns + j
             if k < n:
                 sheet[i, 0, j], sheet[i, 1, j] = X[k], reconstructed[k]
-        height, width = self.image_shape[-2:]
+        height, width = height_and_width(self.image_shape)
         size = (0.9 + 0.7 * n_columns, 0.3 + 1.4 * n_rows * height / width)
         place = one_place(ax, size, "compressed")
         self.axes_ = np.array([place], dtype=object)
@@ -192,32 +217,40 @@ class ReconstructionDisplay(RowsDisplay):
     def _plot_curves(self, ax: Any, X: NDArray, reconstructed: NDArray) -> None:
         self.axes_ = places(ax, len(X), _IN_A_ROW, (2.6, 2.0))
         self.artists_ = np.empty((len(X), 2), dtype=object)
-        for i, panel in enumerate(self.axes_):
+        edges = at_the_edge(ax, len(X), _IN_A_ROW)
+        for i, (panel, (_, is_last)) in enumerate(zip(self.axes_, edges, strict=True)):
             (self.artists_[i, 0],) = panel.plot(
-                X[i], color=OTHER, lw=2.5, label="given"
+                X[i], color=faint(), lw=2.5, label="given"
             )
             (self.artists_[i, 1],) = panel.plot(
                 reconstructed[i], color=ACTIVE, lw=1.3, label="reconstructed"
             )
+            panel.set_xlabel("feature" if is_last else "")
         legend_above(self.axes_[0])
 
     def _plot_features(
         self, ax: Any, X: NDArray, reconstructed: NDArray, max_panels: int
     ) -> None:
-        variances = X.var(axis=0)
+        variances = np.square(spread_of(X))
         lost = np.square(X - reconstructed).mean(axis=0)
-        shares = lost / np.where(variances > 0.0, variances, 1.0)
+        varies = variances > 0.0
+        shares = np.divide(lost, variances, out=np.zeros_like(lost), where=varies)
         shown = np.sort(np.argsort(-shares, kind="stable")[:max_panels])
-        names = self._names(X.shape[1])
+        names = shortened(self._names(X.shape[1]))
         self.axes_ = places(ax, len(shown), _IN_A_ROW, (2.5, 2.3))
         self.artists_ = np.empty(len(shown), dtype=object)
         edges = at_the_edge(ax, len(shown), _IN_A_ROW)
         for i, (panel, feature) in enumerate(zip(self.axes_, shown, strict=True)):
             given, made = X[:, feature], reconstructed[:, feature]
             ends = [min(given.min(), made.min()), max(given.max(), made.max())]
-            panel.plot(ends, ends, color=EMPHASIS, lw=1.0, zorder=1)
-            self.artists_[i] = panel.scatter(given, made, s=6, color=ACTIVE, alpha=0.6)
-            kept = f"{1.0 - shares[feature]:.0%} of the variance"
+            look = points_of(len(X), area=8.0)
+            self.artists_[i] = panel.scatter(given, made, color=ACTIVE, **look)
+            panel.plot(ends, ends, color=EMPHASIS, lw=1.0)
+            kept = "constant"
+            if varies[feature]:
+                # 0 is added as -0 would be written as such.
+                share = round(1.0 - shares[feature], 2) + 0.0
+                kept = f"R\N{SUPERSCRIPT TWO} = {share:.2f}"
             panel.set_title(f"{names[feature]}\n{kept}", fontsize="small")
             panel.tick_params(labelsize="small")
             is_first, is_last = edges[i]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_scalar
 
-from .drawing import ACTIVE, EMPHASIS, OTHER, one_place
+from .drawing import ACTIVE, EMPHASIS, faint, foreground, legend_above
 from .pipelines import Source
+from .places import one_place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +39,8 @@ class RelevanceDisplay:
         tells them.
     intervals : array-like of shape (n_components, 2), default=None
         Lower and upper ends of an interval of each relevance.
+    confidence : float, default=None
+        The probability of the intervals, in (0, 1); shown in the legend.
     estimator_name : str, default=None
         Shown in the title.
 
@@ -63,7 +68,7 @@ class RelevanceDisplay:
     >>> from sklearn_ardvae.inspection import RelevanceDisplay
     >>> X = load_digits().data / 16
     >>> model = ARDVAE(8, beta=0.05, max_iter=2, random_state=0).fit(X)
-    >>> display = RelevanceDisplay.from_estimator(model).plot()
+    >>> display = RelevanceDisplay.from_estimator(model)
     >>> len(display.bars_)
     8
     """
@@ -75,19 +80,26 @@ class RelevanceDisplay:
         *,
         threshold: float | None = None,
         intervals: ArrayLike | None = None,
+        confidence: float | None = None,
         estimator_name: str | None = None,
     ) -> None:
         self.relevance = relevance
         self.active = active
         self.threshold = threshold
         self.intervals = intervals
+        self.confidence = confidence
         self.estimator_name = estimator_name
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, confidence: float = 0.95
+        cls,
+        estimator: Any,
+        *,
+        confidence: float = 0.95,
+        ax: Axes | None = None,
+        **kwargs: Any,
     ) -> RelevanceDisplay:
-        """Take the relevances of a fitted estimator.
+        """Draw the relevances of a fitted estimator.
 
         Parameters
         ----------
@@ -96,11 +108,23 @@ class RelevanceDisplay:
         confidence : float, default=0.95
             Of the intervals, in (0, 1). `ARDVAE` and `ARDVAECV` have them: those of
             the prior variance of each axis, see `prior_variance_interval`.
+        ax : matplotlib Axes, default=None
+            Where to draw, see `plot`.
+        **kwargs : dict
+            What else `plot` takes.
 
         Returns
         -------
         RelevanceDisplay
         """
+        check_scalar(
+            confidence,
+            "confidence",
+            Real,
+            min_val=0.0,
+            max_val=1.0,
+            include_boundaries="neither",
+        )
         model = Source.of(estimator).model
         own_rule = model.module_.is_active() is not None
         intervals = None
@@ -114,8 +138,9 @@ class RelevanceDisplay:
             model.active_components_,
             threshold=None if own_rule else model._relevance_rule()[0],
             intervals=intervals,
+            confidence=None if intervals is None else confidence,
             estimator_name=type(model).__name__,
-        )
+        ).plot(ax, **kwargs)
 
     def plot(
         self, ax: Axes | None = None, *, n_axes: int | None = None
@@ -134,6 +159,8 @@ class RelevanceDisplay:
         -------
         RelevanceDisplay
         """
+        if n_axes is not None:
+            check_scalar(n_axes, "n_axes", Integral, min_val=1)
         relevance = np.asarray(self.relevance)
         ranked = np.argsort(-relevance, kind="stable")
         active = np.asarray(self.active, dtype=np.intp)
@@ -148,44 +175,34 @@ class RelevanceDisplay:
         self.figure_ = ax.figure
         places = np.arange(1, shown + 1)
         is_active = np.isin(ranked, active)
-        colors = np.where(is_active, ACTIVE, OTHER).tolist()
+        colors = np.where(is_active, ACTIVE, faint()).tolist()
         self.bars_ = ax.bar(places, relevance[ranked], color=colors, zorder=2)
         if self.intervals is not None:
             ends = np.asarray(self.intervals)[ranked]
-            label = "interval of the relevance"
-            ax.vlines(places, *ends.T, color="black", lw=1.2, zorder=3, label=label)
+            sure = "" if self.confidence is None else f"{100 * self.confidence:.4g}% "
+            label = sure + "interval"
+            color = foreground()
+            ax.vlines(places, *ends.T, color=color, lw=1.2, zorder=3, label=label)
         right = self.cumulative_ax_ = ax.twinx()
         (self.line_,) = right.plot(
             places, cumulative, color=EMPHASIS, marker="o", ms=3.5, lw=1.2
         )
         if self.threshold is not None:
-            label = f"{self.threshold:.4g} of the total"
+            label = f"{100 * self.threshold:.4g}% of the total"
             right.axhline(self.threshold, color=EMPHASIS, ls=":", lw=1.2, label=label)
-        _explain(ax, right)
         right.set_ylim(0.0, 1.05)
         right.set_ylabel("cumulative share (line)", color=EMPHASIS)
-        right.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        shares = np.linspace(0.0, 1.0, 6)
+        right.set_yticks(shares, [f"{share:.0%}" for share in shares])
         ax.set_ylim(bottom=0.0)
         every = -(-shown // 20)
         name = "" if self.estimator_name is None else f"{self.estimator_name}: "
         ax.set_xticks(places[::every], ranked[::every])
         ax.set(
             xlabel="latent axis, most relevant first",
-            ylabel="relevance, squared units of X (bars)",
-            title=name + f"{len(active)} of {len(relevance)} axes are active",
+            ylabel="relevance, units of X\N{SUPERSCRIPT TWO} (bars)",
+            title=name + f"{len(active)} of {len(relevance)} axes active",
         )
+        of_both = (panel.get_legend_handles_labels()[0] for panel in (right, ax))
+        legend_above(ax, [handle for some in of_both for handle in some])
         return self
-
-
-def _explain(ax: Axes, right: Axes) -> None:
-    """Say what is in either axes, in the one in front."""
-    handles, labels = right.get_legend_handles_labels()
-    more, more_labels = ax.get_legend_handles_labels()
-    if labels or more_labels:
-        right.legend(
-            handles + more,
-            labels + more_labels,
-            loc="center right",
-            frameon=False,
-            fontsize="small",
-        )

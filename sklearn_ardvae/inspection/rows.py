@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,10 +15,19 @@ from .pipelines import Source
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Kind", "RowsDisplay", "draw_images", "kind_of_rows"]
+__all__ = [
+    "Kind",
+    "RowsDisplay",
+    "draw_images",
+    "height_and_width",
+    "kind_of_rows",
+    "limits_of",
+    "spread_of",
+]
 
 Kind = Literal["auto", "image", "curve", "table"]
 _KINDS = ("auto", "image", "curve", "table")
+_SHAPES = "(height, width), (channels, height, width) or (height, width, channels)"
 # Numbers of channels that there are colours for.
 _GREY, _COLORED = 1, (3, 4)
 # Of the size of an image, what is left between two of them.
@@ -28,7 +38,9 @@ kind : {"auto", "image", "curve", "table"}, default="auto"
     How rows are drawn. ``"auto"`` is ``"image"`` if there is an `image_shape`, else
     ``"table"``: features by their names.
 image_shape : tuple of int, default=None
-    (height, width) or (channels, height, width) of images, of 1, 3 or 4 channels.
+    (height, width), (channels, height, width) or (height, width, channels) of images,
+    as rows hold them; of 1, 3 or 4 channels, which are taken to come first if both
+    ends could be them.
 feature_names : array-like of str of shape (n_features,), default=None
     Names of the columns of tables.
 limits : (float, float), default=None
@@ -62,10 +74,7 @@ class RowsDisplay:
             kind = self.kind
         if kind == "image":
             if shape is None:
-                raise ValueError(
-                    "kind='image' needs image_shape=(height, width), or "
-                    "(channels, height, width)."
-                )
+                raise ValueError(f"kind='image' needs image_shape={_SHAPES}.")
             _check_image_shape(shape, n_features)
         return kind
 
@@ -81,9 +90,16 @@ class RowsDisplay:
 
     def _limits(self, *rows: NDArray) -> tuple[float, float]:
         """Return what is black and what is white."""
-        if self.limits is not None:
-            return self.limits
-        return limits_of(*rows)
+        if self.limits is None:
+            return limits_of(*rows)
+        limits = np.asarray(self.limits, dtype=float)
+        finite = limits.shape == (2,) and bool(np.isfinite(limits).all())
+        if not finite or limits[0] >= limits[1]:
+            raise ValueError(
+                "limits must be two numbers, the one of black and the larger one of "
+                f"white; got {self.limits!r}."
+            )
+        return float(limits[0]), float(limits[1])
 
 
 def limits_of(*rows: NDArray) -> tuple[float, float]:
@@ -91,6 +107,12 @@ def limits_of(*rows: NDArray) -> tuple[float, float]:
     low = min(float(some.min()) for some in rows)
     high = max(float(some.max()) for some in rows)
     return (0.0, 1.0) if low >= 0.0 and high <= 1.0 else (low, high)
+
+
+def spread_of(rows: NDArray) -> NDArray[np.floating]:
+    """Return the standard deviation of each feature, 0 of constant ones."""
+    # Of these, too, it would be a rounding error.
+    return np.where(np.ptp(rows, axis=0) > 0, rows.std(axis=0), 0.0)
 
 
 def kind_of_rows(
@@ -113,9 +135,7 @@ def kind_of_rows(
     """
     shape = source.model.input_shape
     if image_shape is None and shape is not None and math.prod(shape) == n_features:
-        is_image = len(shape) == 2 or (
-            len(shape) == 3 and shape[0] in (_GREY, *_COLORED)
-        )
+        is_image = len(shape) == 2 or (len(shape) == 3 and _channels(shape) is not None)
         is_flat = len(shape) == 1 or (len(shape) == 2 and shape[0] == 1)
         if is_image and not is_flat and kind in ("auto", "image"):
             image_shape = tuple(shape)
@@ -126,16 +146,31 @@ def kind_of_rows(
 
 
 def _check_image_shape(shape: tuple[int, ...], n_features: int) -> None:
-    if len(shape) not in (2, 3) or math.prod(shape) != n_features:
+    sizes = np.ravel(shape)
+    is_shape = len(sizes) in (2, 3) and bool(np.all(sizes > 0))
+    if not is_shape or np.ndim(shape) != 1 or math.prod(shape) != n_features:
         raise ValueError(
-            f"image_shape={shape!r} must be (height, width) or (channels, height, "
-            f"width), of {n_features} numbers in all."
+            f"image_shape={shape!r} must be {_SHAPES}, of {n_features} numbers in all."
         )
-    if len(shape) == 3 and shape[0] not in (_GREY, *_COLORED):
+    if len(shape) == 3 and _channels(shape) is None:
         raise ValueError(
-            f"image_shape={shape!r} has {shape[0]} channels, but only images of 1, 3 "
-            "or 4 can be shown: pick some, or set kind='table'."
+            f"image_shape={shape!r} has {shape[0]} channels, or {shape[2]} if they "
+            "come last, but only images of 1, 3 or 4 can be shown: pick some, or set "
+            "kind='table'."
         )
+
+
+def _channels(shape: Sequence[int]) -> int | None:
+    """Return which of three sizes is that of the channels, None if none can be."""
+    return next((i for i in (0, 2) if shape[i] in (_GREY, *_COLORED)), None)
+
+
+def height_and_width(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the size of an image of a valid shape."""
+    sizes = list(shape)
+    if len(sizes) == 3:
+        del sizes[_channels(shape) or 0]
+    return sizes[0], sizes[1]
 
 
 def as_pixels(
@@ -147,13 +182,16 @@ def as_pixels(
     ----------
     rows : ndarray of shape (..., n_features)
     shape : tuple of int
-        (height, width) or (channels, height, width).
+        (height, width), or with the channels before or after these.
     limits : (float, float)
         What is 0 and what is 1 of a colour; grey images stay as they are.
     """
-    if len(shape) == 2 or shape[0] == _GREY:
-        return rows.reshape(*rows.shape[:-1], *shape[-2:])
-    images = np.moveaxis(rows.reshape(*rows.shape[:-1], *shape), -3, -1)
+    size = height_and_width(shape)
+    if math.prod(shape) == math.prod(size):
+        return rows.reshape(*rows.shape[:-1], *size)
+    images = rows.reshape(*rows.shape[:-1], *shape)
+    if _channels(shape) == 0:
+        images = np.moveaxis(images, -3, -1)
     low, high = limits
     return np.clip((images - low) / ((high - low) or 1.0), 0.0, 1.0)
 
@@ -184,7 +222,7 @@ def draw_images(
     """
     pixels = as_pixels(rows, shape, limits)
     n_rows, n_columns = rows.shape[:2]
-    height, width = shape[-2:]
+    height, width = height_and_width(shape)
     half = 0.5 / (1.0 + _GAP)
     drawn = np.empty((n_rows, n_columns), dtype=object)
     for i, j in np.ndindex(n_rows, n_columns):

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_scalar
 
-from .drawing import ACTIVE, OTHER, legend_above, one_place, places
+from ..estimator.validation import validate_rows
+from .drawing import ACTIVE, faint, legend_above, shortened
 from .pipelines import Source
-from .rows import Kind, RowsDisplay, draw_images, kind_of_rows
+from .places import one_place, places
+from .rows import (
+    Kind,
+    RowsDisplay,
+    draw_images,
+    height_and_width,
+    kind_of_rows,
+)
 
 __all__ = ["SampleDisplay"]
 
@@ -51,7 +60,7 @@ class SampleDisplay(RowsDisplay):
     >>> model = ARDVAE(8, beta=0.05, max_iter=2, random_state=0).fit(X)
     >>> display = SampleDisplay.from_estimator(
     ...     model, n_samples=20, image_shape=(8, 8), random_state=0
-    ... ).plot()
+    ... )
     >>> len(display.artists_)
     20
     """
@@ -84,6 +93,8 @@ class SampleDisplay(RowsDisplay):
         random_state: int | np.random.RandomState | None = None,
         kind: Kind = "auto",
         image_shape: tuple[int, ...] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
     ) -> SampleDisplay:
         """Draw samples of a fitted estimator.
 
@@ -104,8 +115,12 @@ class SampleDisplay(RowsDisplay):
         kind : {"auto", "image", "curve", "table"}, default="auto"
             How rows are drawn, see `LatentTraversalDisplay.from_estimator`.
         image_shape : tuple of int, default=None
-            (height, width) or (channels, height, width); None is the estimator's
-            `input_shape`, if that is one of an image.
+            (height, width), (channels, height, width) or (height, width, channels);
+            None is the estimator's `input_shape`, if that is one of an image.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see `plot`.
+        **kwargs : dict
+            What else `plot` takes.
 
         Returns
         -------
@@ -113,6 +128,8 @@ class SampleDisplay(RowsDisplay):
         """
         source = Source.of(estimator)
         rows = None if X is None else source.rows(X)
+        if rows is not None:
+            validate_rows(source.model, rows, reset=False)
         drawn = source.model.sample(n_samples, random_state, density=density, X=rows)
         samples = source.shown(drawn)
         given = None if X is None else source.given(X, rows)
@@ -120,7 +137,7 @@ class SampleDisplay(RowsDisplay):
             samples,
             X=given,
             **kind_of_rows(source, samples.shape[1], kind, image_shape),
-        )
+        ).plot(ax, **kwargs)
 
     def plot(
         self,
@@ -140,7 +157,7 @@ class SampleDisplay(RowsDisplay):
         n_columns : int, default=10
             Images side by side, >= 1.
         max_panels : int, default=16
-            Features of tables, the first ones, that are shown at most.
+            Features of tables, the first ones, that are shown at most, >= 1.
         cmap : str, default="gray"
             Colours of grey images.
 
@@ -148,8 +165,8 @@ class SampleDisplay(RowsDisplay):
         -------
         SampleDisplay
         """
-        check_scalar(n_columns, "n_columns", int, min_val=1)
-        check_scalar(max_panels, "max_panels", int, min_val=1)
+        check_scalar(n_columns, "n_columns", Integral, min_val=1)
+        check_scalar(max_panels, "max_panels", Integral, min_val=1)
         samples = np.asarray(self.samples)
         kind = self._kind_of(samples.shape[1])
         if kind == "table":
@@ -170,7 +187,7 @@ class SampleDisplay(RowsDisplay):
         n_rows = -(-n // n_columns)
         sheet = np.full((n_rows * n_columns, n_features), np.nan)
         sheet[:n] = samples
-        height, width = self.image_shape[-2:]
+        height, width = height_and_width(self.image_shape)
         size = (0.2 + 0.7 * n_columns, 0.2 + 0.7 * n_rows * height / width)
         place = one_place(ax, size, "compressed")
         self.axes_ = np.array([place], dtype=object)
@@ -187,15 +204,16 @@ class SampleDisplay(RowsDisplay):
         self.axes_ = np.array([place], dtype=object)
         if self.X is not None:
             some = np.asarray(self.X)[: len(samples)]
-            lines = place.plot(some.T, color=OTHER, lw=0.8, zorder=1)
+            lines = place.plot(some.T, color=faint(), lw=0.8, zorder=1)
             lines[0].set_label("data")
         drawn = place.plot(samples.T, color=ACTIVE, lw=0.8, alpha=0.7, zorder=2)
         drawn[0].set_label("samples")
         self.artists_ = np.array(drawn, dtype=object)
+        place.set_xlabel("feature")
         legend_above(place)
 
     def _plot_features(self, ax: Any, samples: NDArray, max_panels: int) -> None:
-        names = self._names(samples.shape[1])[:max_panels]
+        names = shortened(self._names(samples.shape[1]))[:max_panels]
         self.axes_ = places(ax, len(names), 4, (2.5, 2.0))
         self.artists_ = np.empty(len(names), dtype=object)
         data = None if self.X is None else np.asarray(self.X)
@@ -205,11 +223,11 @@ class SampleDisplay(RowsDisplay):
             edges = np.histogram_bin_edges(both, 20)
             how = {"bins": edges, "density": True}
             if data is not None:
-                panel.hist(data[:, i], **how, color=OTHER, label="data")
+                panel.hist(data[:, i], **how, color=faint(), label="data")
             self.artists_[i] = panel.hist(
                 drawn, **how, histtype="step", color=ACTIVE, lw=1.5, label="samples"
             )
             panel.set_title(name, fontsize="small")
             panel.tick_params(labelsize="small")
             panel.set_yticks([])
-        self.axes_[0].legend(fontsize="small")
+        legend_above(self.axes_[0])

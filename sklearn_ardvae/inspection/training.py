@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from .drawing import ACTIVE, EMPHASIS, at_the_edge, places
+from .drawing import ACTIVE, EMPHASIS, count_whole, legend_above
 from .pipelines import Source
+from .places import at_the_edge, places
 
 __all__ = ["TrainingDisplay"]
 
 _IN_A_ROW = 4
 _OF_STEPS, _OF_VALIDATION = "train_", "valid_"
 # What terms are called where it is not their own name.
-_TITLES = {"kl": "KL", "n_active": "active axes"}
+_TITLES = {"kl": "KL", "mmd": "MMD", "l0": "L0", "n_active": "active axes"}
 
 
 class TrainingDisplay:
@@ -50,7 +51,7 @@ class TrainingDisplay:
     >>> from sklearn_ardvae.inspection import TrainingDisplay
     >>> X = load_digits().data / 16
     >>> model = ARDVAE(8, beta=0.05, max_iter=3, random_state=0).fit(X)
-    >>> display = TrainingDisplay.from_estimator(model).plot()
+    >>> display = TrainingDisplay.from_estimator(model)
     >>> sorted(display.lines_)[:3]
     ['learning_rate', 'n_active', 'train_kl']
     """
@@ -65,20 +66,23 @@ class TrainingDisplay:
         self.estimator_name = estimator_name
 
     @classmethod
-    def from_estimator(cls, estimator: Any) -> TrainingDisplay:
-        """Take the history of a fitted estimator.
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> TrainingDisplay:
+        """Draw the history of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator or Pipeline
             One of this package, or a pipeline that ends in one, fitted.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see `plot`.
 
         Returns
         -------
         TrainingDisplay
         """
         model = Source.of(estimator).model
-        return cls(model.history_, estimator_name=type(model).__name__)
+        display = cls(model.history_, estimator_name=type(model).__name__)
+        return display.plot(ax)
 
     def plot(self, ax: Any = None) -> TrainingDisplay:
         """Draw the history.
@@ -111,6 +115,7 @@ class TrainingDisplay:
                     color=EMPHASIS if of_validation else ACTIVE,
                     ls="--" if of_validation else "-",
                     lw=1.3,
+                    marker="." if _has_lone(values) else "",
                     label="validation rows" if of_validation else "training rows",
                 )
                 drawn.append(values)
@@ -119,7 +124,7 @@ class TrainingDisplay:
             panel.set_title(title, fontsize="medium")
             panel.tick_params(labelsize="small")
             if term == "n_active":
-                panel.yaxis.get_major_locator().set_params(integer=True)
+                count_whole(panel.yaxis)
         edges = at_the_edge(ax, len(panels), _IN_A_ROW)
         for panel, (_, is_last) in zip(self.axes_, edges, strict=True):
             if is_last:
@@ -129,8 +134,14 @@ class TrainingDisplay:
             first.set_title(
                 f"{self.estimator_name}: {first.get_title()}", fontsize="medium"
             )
-        self.axes_[0].legend(loc="upper right", fontsize="small")
+        legend_above(self.axes_[0])
         return self
+
+
+def _has_lone(values: Any) -> bool:
+    """Whether there is a value with none beside it, which no line shows."""
+    known = np.isfinite(np.concatenate(([np.nan], values, [np.nan])))
+    return bool(np.any(known[1:-1] & ~known[:-2] & ~known[2:]))
 
 
 def _scale(panel: Any, values: Any) -> None:

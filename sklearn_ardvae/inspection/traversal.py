@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,16 +10,24 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_scalar
 
 from .drawing import (
-    OTHER,
     SEQUENTIAL,
     add_scale,
-    at_the_edge,
+    axis_names,
     colors_of,
-    one_place,
-    places,
+    faint,
+    shortened,
 )
 from .pipelines import Source
-from .rows import Kind, RowsDisplay, draw_images, kind_of_rows, limits_of
+from .places import at_the_edge, one_place, places
+from .rows import (
+    Kind,
+    RowsDisplay,
+    draw_images,
+    height_and_width,
+    kind_of_rows,
+    limits_of,
+    spread_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +84,7 @@ class LatentTraversalDisplay(RowsDisplay):
     >>> model = ARDVAE(8, beta=0.05, max_iter=2, random_state=0).fit(X)
     >>> display = LatentTraversalDisplay.from_estimator(
     ...     model, X, n_axes=2, image_shape=(8, 8)
-    ... ).plot()
+    ... )
     >>> display.artists_.shape
     (2, 7)
     """
@@ -109,14 +118,16 @@ class LatentTraversalDisplay(RowsDisplay):
         estimator: Any,
         X: ArrayLike,
         *,
-        n_axes: int = 6,
+        n_axes: int | None = 12,
         n_steps: int = 7,
         span: float = 3.0,
         around: int | None = None,
         kind: Kind = "auto",
         image_shape: tuple[int, ...] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
     ) -> LatentTraversalDisplay:
-        """Decode codes along the most relevant axes of a fitted estimator.
+        """Draw what the axes of a fitted estimator do.
 
         Parameters
         ----------
@@ -124,23 +135,29 @@ class LatentTraversalDisplay(RowsDisplay):
             One of this package, or a pipeline that ends in one, fitted. What is decoded
             is in the units of the pipeline's data, if its steps can be undone.
         X : array-like of shape (n_samples, n_features)
-            Data whose codes say where the axes go through, and how far.
-        n_axes : int, default=6
-            How many of the active axes, most relevant first, >= 1.
+            Data whose codes say where the axes go through, and how far: two rows at
+            least.
+        n_axes : int or None, default=12
+            How many of the active axes, most relevant first, >= 1; None takes all of
+            them, however many.
         n_steps : int, default=7
             Steps along an axis, >= 2.
         span : float, default=3.0
             How far they go, > 0, in standard deviations of the codes of X.
         around : int, default=None
-            The row of X through whose code the axes go; None goes through the mean
-            code.
+            The row of X through whose code the axes go, from 0 to n_samples - 1; None
+            goes through the mean code.
         kind : {"auto", "image", "curve", "table"}, default="auto"
             How rows are drawn. ``"auto"`` follows `image_shape`, or else the
             estimator's `input_shape`: ``"curve"`` if that is (n,) or (1, n); without
             either, ``"table"``.
         image_shape : tuple of int, default=None
-            (height, width) or (channels, height, width); None is the estimator's
-            `input_shape`, if that is one of an image.
+            (height, width), (channels, height, width) or (height, width, channels);
+            None is the estimator's `input_shape`, if that is one of an image.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Where to draw, see `plot`.
+        **kwargs : dict
+            What else `plot` takes.
 
         Returns
         -------
@@ -151,15 +168,22 @@ class LatentTraversalDisplay(RowsDisplay):
         ValueError
             If no axis is active.
         """
-        check_scalar(n_axes, "n_axes", int, min_val=1)
-        check_scalar(n_steps, "n_steps", int, min_val=2)
-        check_scalar(
-            span, "span", (int, float), min_val=0, include_boundaries="neither"
-        )
+        if n_axes is not None:
+            check_scalar(n_axes, "n_axes", Integral, min_val=1)
+        check_scalar(n_steps, "n_steps", Integral, min_val=2)
+        if not (isinstance(span, Real) and 0.0 < float(span) < np.inf):
+            raise ValueError(f"span must be a finite number above 0; got {span!r}.")
         source = Source.of(estimator)
         rows = source.rows(X)
         columns = source.active_columns()
         codes = np.asarray(source.model.transform(rows))
+        if len(codes) < 2:
+            raise ValueError(
+                "X has 1 row, but the deviations of the codes need 2 at least: pass "
+                "more, and around=0 to go through the first."
+            )
+        if around is not None:
+            check_scalar(around, "around", Integral, min_val=0, max_val=len(codes) - 1)
         middle = codes.mean(axis=0) if around is None else codes[around]
         steps = np.linspace(-span, span, n_steps)
         columns = columns[:n_axes]
@@ -169,7 +193,7 @@ class LatentTraversalDisplay(RowsDisplay):
         flat = np.concatenate((middle[np.newaxis], moved.reshape(-1, len(middle))))
         decoded = source.shown(source.model.inverse_transform(flat))
         data = source.given(X, rows)
-        scales = data.std(axis=0)
+        scales = spread_of(data)
         return cls(
             decoded[1:].reshape(len(columns), n_steps, -1),
             steps,
@@ -178,7 +202,7 @@ class LatentTraversalDisplay(RowsDisplay):
             feature_scales=np.where(scales > 0.0, scales, 1.0),
             limits=limits_of(data),
             **kind_of_rows(source, data.shape[1], kind, image_shape),
-        )
+        ).plot(ax, **kwargs)
 
     def plot(
         self,
@@ -198,33 +222,31 @@ class LatentTraversalDisplay(RowsDisplay):
             Colours of grey images (None: ``"gray"``), or of the steps (None:
             ``"viridis"``).
         max_features : int, default=16
-            Features of tables that are shown: those that move most along any axis.
+            Features of tables that are shown, >= 1: those that move most along any
+            axis.
 
         Returns
         -------
         LatentTraversalDisplay
         """
+        check_scalar(max_features, "max_features", Integral, min_val=1)
         values = np.asarray(self.values)
         n_axes, _, n_features = values.shape
         kind = self._kind_of(n_features)
         steps = np.asarray(self.steps, dtype=float)
-        if self.axis_labels is None:
-            labels = [f"axis {i}" for i in range(n_axes)]
-        else:
-            labels = [str(label) for label in np.asarray(self.axis_labels)]
+        labels = axis_names(self.axis_labels, n_axes)
         if kind == "image":
             return self._plot_images(ax, values, steps, labels, cmap or "gray")
-        size = (
-            3.2,
-            2.5 if kind == "curve" else 1.0 + 0.2 * min(max_features, n_features),
-        )
-        self.axes_ = places(ax, n_axes, _PANELS_IN_A_ROW, size)
+        # One panel alone has names and scale beside it.
+        width = 4.4 if n_axes == 1 else 3.2
+        height = 2.5 if kind == "curve" else 1.0 + 0.2 * min(max_features, n_features)
+        self.axes_ = places(ax, n_axes, _PANELS_IN_A_ROW, (width, height))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         cmap = cmap or SEQUENTIAL
+        edges = at_the_edge(ax, n_axes, _PANELS_IN_A_ROW)
         if kind == "curve":
-            self._plot_curves(values, steps, cmap)
+            self._plot_curves(values, steps, cmap, edges)
         else:
-            edges = at_the_edge(ax, n_axes, _PANELS_IN_A_ROW)
             self._plot_effects(values, cmap, max_features, edges)
         for panel, label in zip(self.axes_, labels, strict=True):
             panel.set_title(label, fontsize="medium")
@@ -242,7 +264,7 @@ class LatentTraversalDisplay(RowsDisplay):
     ) -> LatentTraversalDisplay:
         assert self.image_shape is not None
         n_axes, n_steps, _ = values.shape
-        height, width = self.image_shape[-2:]
+        height, width = height_and_width(self.image_shape)
         size = (1.4 + 0.75 * n_steps, 0.7 + 0.75 * n_axes * height / width)
         ax = one_place(ax, size, "compressed")
         self.axes_ = np.array([ax], dtype=object)
@@ -257,15 +279,22 @@ class LatentTraversalDisplay(RowsDisplay):
         ax.set_xlabel("deviations along the axis")
         return self
 
-    def _plot_curves(self, values: NDArray, steps: NDArray, cmap: str) -> None:
+    def _plot_curves(
+        self,
+        values: NDArray,
+        steps: NDArray,
+        cmap: str,
+        edges: list[tuple[bool, bool]],
+    ) -> None:
         colors = colors_of(steps, cmap)
         self.artists_ = np.empty(values.shape[:2], dtype=object)
         low, high = values.min(), values.max()
         margin = 0.05 * (high - low)
-        for i, panel in enumerate(self.axes_):
+        for i, (panel, (_, is_last)) in enumerate(zip(self.axes_, edges, strict=True)):
             for j, color in enumerate(colors):
                 (self.artists_[i, j],) = panel.plot(values[i, j], color=color, lw=1.3)
             panel.set_ylim(low - margin, high + margin)
+            panel.set_xlabel("feature" if is_last else "", fontsize="small")
 
     def _plot_effects(
         self,
@@ -281,7 +310,7 @@ class LatentTraversalDisplay(RowsDisplay):
             unit = "effect, deviations"
         most = np.abs(effects).max(axis=(0, 1))
         shown = np.sort(np.argsort(-most, kind="stable")[:max_features])
-        names = np.array(self._names(values.shape[2]))[shown]
+        names = np.array(shortened(self._names(values.shape[2])))[shown]
         heights = np.arange(len(shown))
         colors = colors_of(np.asarray(self.steps, dtype=float), cmap)
         self.artists_ = np.empty(values.shape[:2], dtype=object)
@@ -290,8 +319,10 @@ class LatentTraversalDisplay(RowsDisplay):
             zip(self.axes_, edges, strict=True)
         ):
             some = effects[i][:, shown]
-            panel.axvline(0.0, color=OTHER, lw=1.0, zorder=1)
-            panel.hlines(heights, some.min(0), some.max(0), color=OTHER, lw=2, zorder=2)
+            panel.axvline(0.0, color=faint(), lw=1.0, zorder=1)
+            panel.hlines(
+                heights, some.min(0), some.max(0), color=faint(), lw=2, zorder=2
+            )
             for j, color in enumerate(colors):
                 self.artists_[i, j] = panel.scatter(
                     some[j], heights, color=color, s=16, zorder=3

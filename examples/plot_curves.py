@@ -41,8 +41,8 @@ print(model.summary())
 # Which axes count, and what they do
 # ----------------------------------
 
-RelevanceDisplay.from_estimator(model).plot()
-LatentTraversalDisplay.from_estimator(model, X, kind="curve").plot()
+RelevanceDisplay.from_estimator(model)
+LatentTraversalDisplay.from_estimator(model, X, kind="curve")
 
 # %%
 # Without the noise
@@ -50,7 +50,7 @@ LatentTraversalDisplay.from_estimator(model, X, kind="curve").plot()
 #
 # A reconstruction knows of the curve alone.
 
-ReconstructionDisplay.from_estimator(model, X[:4], kind="curve").plot()
+ReconstructionDisplay.from_estimator(model, X[:4], kind="curve")
 error = np.sqrt(np.mean((model.reconstruct(X) - clean) ** 2))
 print(f"deviation from the clean curves: {error:.3f}; of the noise: {NOISE}")
 plt.show()

@@ -43,15 +43,16 @@ figure, axes = plt.subplots(
     2, 2, figsize=(12, 9.5), layout="constrained", height_ratios=[1, 1.15]
 )
 (relevance, codes), (traversals, rebuilt) = axes
-RelevanceDisplay.from_estimator(pipeline).plot(ax=relevance)
-LatentSpaceDisplay.from_estimator(pipeline, X, y).plot(ax=codes, max_ellipses=0)
+RelevanceDisplay.from_estimator(pipeline, ax=relevance)
+LatentSpaceDisplay.from_estimator(pipeline, X, y, ax=codes, max_ellipses=0)
 codes.set_title("Codes on the two most relevant axes")
-LatentTraversalDisplay.from_estimator(pipeline, X, image_shape=(8, 8), around=3).plot(
-    ax=traversals, cmap="gray_r"
+of_images = {"image_shape": (8, 8), "cmap": "gray_r"}
+LatentTraversalDisplay.from_estimator(
+    pipeline, X, n_axes=6, around=3, **of_images, ax=traversals
 )
 traversals.set_title("What the axes do to one image")
-ReconstructionDisplay.from_estimator(pipeline, X[:24], image_shape=(8, 8)).plot(
-    ax=rebuilt, n_columns=8, cmap="gray_r"
+ReconstructionDisplay.from_estimator(
+    pipeline, X[:24], n_columns=8, **of_images, ax=rebuilt
 )
 rebuilt.set_title("Images and their reconstructions")
 if len(sys.argv) > 1:

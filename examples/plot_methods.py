@@ -68,5 +68,5 @@ for ax in axes[:, 0]:
 # %%
 # One of them closer, with the intervals that its prior has.
 
-RelevanceDisplay.from_estimator(models["ARDVAE"]).plot()
+RelevanceDisplay.from_estimator(models["ARDVAE"])
 plt.show()

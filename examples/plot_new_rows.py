@@ -34,7 +34,7 @@ print(new.head().round(2))
 #
 # The display does the same with a pipeline, beside the wines that there are.
 
-SampleDisplay.from_estimator(pipeline, wine, random_state=0).plot()
+SampleDisplay.from_estimator(pipeline, wine, random_state=0)
 
 # %%
 # Means stay; deviations are smaller by the noise, which samples do not have: they are

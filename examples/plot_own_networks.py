@@ -57,6 +57,6 @@ print(model.n_active_components_, "of 16 axes")
 # %%
 # What training looked like, and what the axes do.
 
-TrainingDisplay.from_estimator(model).plot()
-LatentTraversalDisplay.from_estimator(model, X, around=0).plot()
+TrainingDisplay.from_estimator(model)
+LatentTraversalDisplay.from_estimator(model, X, around=0)
 plt.show()

@@ -41,8 +41,8 @@ print(model.n_active_components_, "active axes")
 # Along the axes
 # --------------
 
-ReconstructionDisplay.from_estimator(model, X[:8]).plot()
-LatentTraversalDisplay.from_estimator(model, X, n_axes=5).plot()
+ReconstructionDisplay.from_estimator(model, X[:8])
+LatentTraversalDisplay.from_estimator(model, X, n_axes=5)
 
 # %%
 # Scores

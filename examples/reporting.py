@@ -54,18 +54,19 @@ def draw_report(
     """
     figure = Figure(figsize=(12, 10), layout="constrained")
     relevance, reconstructions, samples, traversals = figure.subplots(2, 2).flat
-    RelevanceDisplay.from_estimator(estimator).plot(relevance)
-    of_images = {"image_shape": shape}
+    RelevanceDisplay.from_estimator(estimator, ax=relevance)
+    of_images = {"image_shape": shape, "cmap": "gray_r"}
     # As many columns and rows as the traversals have, so that images are as large.
-    ReconstructionDisplay.from_estimator(estimator, X[:24], **of_images).plot(
-        reconstructions, n_columns=8, cmap="gray_r"
+    in_rows = {**of_images, "n_columns": 8}
+    ReconstructionDisplay.from_estimator(
+        estimator, X[:24], **in_rows, ax=reconstructions
     )
     SampleDisplay.from_estimator(
-        estimator, X, n_samples=48, random_state=0, **of_images
-    ).plot(samples, n_columns=8, cmap="gray_r")
+        estimator, X, n_samples=48, random_state=0, **in_rows, ax=samples
+    )
     samples.set_title("samples of the learned prior")
-    LatentTraversalDisplay.from_estimator(estimator, X, around=0, **of_images).plot(
-        traversals, cmap="gray_r"
+    LatentTraversalDisplay.from_estimator(
+        estimator, X, n_axes=6, around=0, **of_images, ax=traversals
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

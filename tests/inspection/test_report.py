@@ -5,11 +5,13 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from browser import CHROMIUM, Browser
 from estimator_table import CLASSES, IDS, fast
 from scipy.special import erf, expit
 from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.kernel_approximation import Nystroem
 from sklearn.pipeline import make_pipeline
@@ -394,7 +396,8 @@ def test_nothing_that_users_write_becomes_part_of_the_page(tmp_path):
     assert read(path)["view"]["names"] == [evil, "b'\"", "\u2028"]
     # The policy lets no script run but the page's own, and nothing be loaded.
     policy = re.search(r'Content-Security-Policy" content="(.*?)"', text)[1]
-    assert policy.startswith("default-src 'none';")
+    for of in ("default-src", "base-uri", "form-action"):
+        assert f"{of} 'none';" in policy
     assert len(re.findall("sha256-", policy)) == len(re.findall("<script>", text))
 
 
@@ -422,6 +425,44 @@ def test_of_many_features_those_are_shown_that_move(tmp_path):
     assert read(tmp_path / "page.html")["view"]["shown"] == list(range(40, 100))
 
 
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [((12,), "curve"), ((1, 12), "curve"), ((3, 4), "image"), ((2, 3, 2), "table")],
+)
+def test_the_estimator_knows_how_rows_are_shown(shape, kind, tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    model = VAE(2, input_shape=shape, **FAST).fit(x)
+    report(model, tmp_path / "page.html", x)
+    assert read(tmp_path / "page.html")["view"]["kind"] == kind
+
+
+def test_a_shape_after_other_steps_is_not_that_of_the_rows(tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    last = VAE(2, input_shape=(2, 3), **FAST)
+    pipeline = make_pipeline(PCA(6), last).fit(x)
+    report(pipeline, tmp_path / "page.html", x)
+    assert read(tmp_path / "page.html")["view"]["kind"] == "table"
+
+
+def test_the_first_rows_of_a_data_frame_are_so_by_place(tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    frame = pd.DataFrame(x, index=np.arange(len(x)) / 10)
+    report(VAE(2, **FAST).fit(x), tmp_path / "page.html", frame)
+    originals = read(tmp_path / "page.html")["rows"]["originals"]
+    np.testing.assert_array_equal(originals.reshape(16, -1), x[:16])
+
+
+def test_every_active_axis_has_a_bar(tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    model = VAE(10, **FAST).fit(x)
+    order = np.argsort(-model.relevance_)
+    model.active_components_ = order[[0, 9]]  # by some rule of its own
+    report(model, tmp_path / "page.html", x)
+    bars = read(tmp_path / "page.html")["relevance"]["bars"]
+    assert [bar["axis"] for bar in bars] == order[[0, 1, 2, 3, 4, 5, 9]].tolist()
+    assert [bar["is_active"] for bar in bars] == [True, *[False] * 5, True]
+
+
 class TestBadArguments:
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -430,6 +471,7 @@ class TestBadArguments:
             ({"shape": (5, 5)}, "shape must hold integers >= 1 whose product .* 12"),
             ({"kind": "image"}, "shape of an image must be"),
             ({"shape": (2, 3, 2)}, r"3 channels; got \(2, 3, 2\)"),
+            ({"shape": 12}, "shape must hold integers >= 1 .* got 12"),
             ({"feature_names": ["a"]}, "feature_names must hold 12 names"),
             ({"decoder": "server"}, "decoder must be 'auto'"),
             ({"n_rows": 0}, "n_rows == 0, must be >= 1"),
@@ -441,6 +483,35 @@ class TestBadArguments:
         with pytest.raises(ValueError, match=message):
             report(model, tmp_path / "page.html", **arguments)
         assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"X": 5}, "X must be an array-like .* got 5"),
+            ({"feature_names": "twelveletter"}, "feature_names must be a sequence"),
+            ({"feature_names": 5}, "feature_names must be a sequence .* got 5"),
+        ],
+    )
+    def test_types(self, written, tmp_path, arguments, message):
+        _, model, _ = written("relu")
+        with pytest.raises(TypeError, match=message):
+            report(model, tmp_path / "page.html", **arguments)
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("path", "error", "message"),
+        [
+            (None, TypeError, "path must be a str or path-like; got None"),
+            ("page", ValueError, r"path must end in '.html', .* got '.*page'"),
+            ("no/page.html", FileNotFoundError, "path: there is no folder '.*no'"),
+            ("folder.html", IsADirectoryError, r"path: '.*folder.html' is a folder"),
+        ],
+    )
+    def test_paths_before_anything_is_computed(self, tmp_path, path, error, message):
+        (tmp_path / "folder.html").mkdir()
+        where = None if path is None else str(tmp_path / path)
+        with pytest.raises(error, match=message):
+            report(VAE(2), where)  # which is not fitted
 
     def test_estimators(self, tmp_path):
         x = low_rank(np.random.default_rng(0))

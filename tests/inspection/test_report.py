@@ -665,6 +665,133 @@ class TestInChromium:
         ]
         assert {"button", "slider", "spinbutton"} <= {role for role, _ in found}
         assert [pair for pair in found if not pair[1]] == []
+        # Its number and its share are two words.
+        sliders = [name for role, name in found if role == "slider"]
+        assert all(re.match(r"axis \d+ \d+\.\d % of", name) for name in sliders)
+
+    def test_a_change_is_said_once(self, written, browser):
+        opened(browser, written("auto")[0])
+        browser.evaluate(
+            "window.said = [];"
+            "new MutationObserver((all) => said.push(...all))"
+            ".observe(byId('explorer'), {childList: true, subtree: true})"
+        )
+        browser.evaluate("byId('axis-0').focus()")
+        browser.press("End")
+        browser.press("Home")
+        live = (
+            "said.map(({target}) => target.closest('output, [role=status]'))"
+            ".filter((found) => found && found.ariaLive !== 'off').length"
+        )
+        assert browser.evaluate(live) == 1
+
+    @pytest.mark.parametrize("height", [390, 700])
+    def test_pictures_buttons_and_sliders_are_in_sight_together(
+        self, browser, tmp_path, height
+    ):
+        x = low_rank(np.random.default_rng(0), 120)
+        model = VAE(2, **FAST).fit(x)
+        path = tmp_path / "page.html"
+        for settings in ({}, {"shape": (60, 2)}, {"shape": (10, 12)}):
+            report(model, path, x, **settings)
+            browser.look(900, height)
+            browser.open(path)
+            browser.evaluate("byId('explorer').scrollIntoView()")
+            for name in ("stage-pictures", "reset", "start", "axis-0"):
+                box = f"byId('{name}').getBoundingClientRect()"
+                assert browser.evaluate(f"{box}.top > -1"), (settings, name)
+                assert browser.evaluate(f"{box}.bottom < innerHeight + 1"), settings
+        assert browser.evaluate("byId('stage-pictures').tabIndex") == -1
+
+    def test_long_tables_scroll_by_the_keyboard(self, browser, tmp_path):
+        x = low_rank(np.random.default_rng(0), 120)
+        report(VAE(2, **FAST).fit(x), tmp_path / "page.html", x)
+        opened(browser, tmp_path / "page.html")
+        browser.evaluate("byId('stage-pictures').focus()")
+        browser.press("End")
+        table = "byId('stage-pictures')"
+        assert browser.evaluate(f"document.activeElement === {table}")
+        end = f"{table}.scrollHeight - {table}.clientHeight"
+        # It scrolls a little at a time.
+        moved = f"new Promise((f) => ({table}.onscrollend = () => f(0)))"
+        browser.evaluate(f"{table}.scrollTop < {end} - 1 ? {moved} : 0")
+        assert browser.evaluate(f"Math.abs({table}.scrollTop - ({end})) < 2")
+        assert browser.evaluate(f"{end} > 0")
+
+    def test_the_features_named_at_an_axis_are_shown(self, browser, tmp_path):
+        rng = np.random.default_rng(0)
+        x = rng.uniform(0.1, 1.0, 100) * low_rank(rng, 100)
+        report(VAE(3, **FAST).fit(x), tmp_path / "page.html", x)
+        opened(browser, tmp_path / "page.html")
+        shown = set(texts(browser, ".bars th"))
+        named = re.findall(r"feature \d+", " ".join(texts(browser, ".effect")))
+        assert named
+        assert set(named) <= shown
+
+    def test_long_names_are_whole_in_the_tables(self, browser, tmp_path):
+        x = low_rank(np.random.default_rng(0), 2)
+        names = ["first " + 20 * "long " + "one", "second " + 20 * "long " + "one"]
+        path = tmp_path / "page.html"
+        report(VAE(2, **FAST).fit(x), path, x, feature_names=names)
+        opened(browser, path)
+        whole = "Array.from(document.querySelectorAll('.numbers tbody th')).every"
+        assert texts(browser, "#samples .numbers tbody th") == names
+        assert browser.evaluate(f"{whole}((th) => th.scrollWidth <= th.clientWidth)")
+        assert max(map(len, texts(browser, ".effect"))) < 120
+
+    def test_curves_have_a_scale_and_nothing_stops_at_its_edge(self, browser, written):
+        path, *_ = written("far")
+        opened(browser, path)
+        view = read(path)["view"]
+        words = texts(browser, ".graph span")
+        np.testing.assert_allclose(
+            [float(word) for word in words[:2]], [view["high"], view["low"]], rtol=1e-2
+        )
+        assert words[2:] == ["feature 0", "feature 11"]
+        beyond = "curvePoints([contents.view.high + 1, contents.view.low - 1])"
+        heights = re.findall(r",(-?[\d.]+)", browser.evaluate(beyond))
+        assert float(heights[0]) < 0.0
+        assert float(heights[1]) > browser.evaluate("CURVE.height")
+
+    def test_one_epoch_and_one_feature_can_be_seen(self, browser, tmp_path):
+        x = low_rank(np.random.default_rng(0), 1)
+        model = VAE(1, **{**FAST, "max_iter": 1}).fit(x)
+        report(model, tmp_path / "page.html", x, kind="curve")
+        opened(browser, tmp_path / "page.html")
+        lines = (
+            "Array.from(document.querySelectorAll('.stroke-first')).map((line) => "
+            "line.getBoundingClientRect().width)"
+        )
+        assert min(browser.evaluate(lines)) > 5.0
+        labels = browser.evaluate(
+            "Array.from(document.querySelectorAll('#training svg')).map((svg) => "
+            "svg.getAttribute('aria-label'))"
+        )
+        assert all("over 1 epoch," in label for label in labels)
+
+    def test_the_legend_of_training_names_what_is_there(self, browser, tmp_path):
+        x = low_rank(np.random.default_rng(0))
+        model = VAE(2, **FAST, validation_fraction=0.0).fit(x)
+        assert not any(name.startswith("valid") for name in model.history_)
+        report(model, tmp_path / "page.html", x)
+        opened(browser, tmp_path / "page.html")
+        body = browser.evaluate("document.body.innerText")
+        assert "training" not in body.partition("Training")[2]
+        assert "validation" not in body
+
+    def test_paper_is_white_and_shows_the_bars(self, written, browser):
+        browser.look(700, 900, "dark")
+        browser.open(written("pipeline")[0])
+        browser.send("Emulation.setEmulatedMedia", media="print")
+        look = "getComputedStyle(document.querySelector('{}')).{}"
+        for selector, key, value in [
+            ("body", "backgroundColor", "rgb(255, 255, 255)"),
+            (".bars .bar", "printColorAdjust", "exact"),
+            (".controls", "display", "none"),
+            (".stage-pictures", "position", "static"),
+        ]:
+            assert browser.evaluate(look.format(selector, key)) == value
+        browser.send("Emulation.setEmulatedMedia", media="")
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_text_stands_out(self, scheme, written, browser):

@@ -703,6 +703,19 @@ class TestInChromium:
                 assert browser.evaluate(f"{box}.bottom < innerHeight + 1"), settings
         assert browser.evaluate("byId('stage-pictures').tabIndex") == -1
 
+    @pytest.mark.parametrize("size", [(390, 844), (667, 375), (844, 390)])
+    @pytest.mark.parametrize("name", ["convolutions", "auto"])
+    def test_phones_show_whole_pictures(self, browser, written, name, size):
+        browser.look(*size)
+        browser.open(written(name)[0])
+        browser.evaluate("startAtRow(1)")
+        browser.frame()
+        stage = "byId('stage-pictures')"
+        assert browser.evaluate(f"{stage}.scrollHeight <= {stage}.clientHeight")
+        bottom = "getBoundingClientRect().bottom"
+        picture = f"{stage}.querySelector('canvas, svg').{bottom}"
+        assert browser.evaluate(f"{picture} <= {stage}.{bottom}")
+
     def test_long_tables_scroll_by_the_keyboard(self, browser, tmp_path):
         x = low_rank(np.random.default_rng(0), 120)
         report(VAE(2, **FAST).fit(x), tmp_path / "page.html", x)

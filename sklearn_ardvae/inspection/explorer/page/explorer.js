@@ -207,11 +207,12 @@ function setUpExplorer() {
 }
 
 function setUpStage() {
-  const { kind, width, height } = contents.view;
+  const { kind } = contents.view;
+  const { width, height } = kind === "image" ? contents.view : CURVE;
+  document.documentElement.style.setProperty("--ratio", width / height);
   const pictures = byId("stage-pictures");
   byId("stage-legend").textContent = stageLegend();
   if (kind === "image") {
-    document.documentElement.style.setProperty("--ratio", width / height);
     pictures.append(captioned(stage.element, "decoded"));
     if (isSplit) pictures.append(originalFigure);
     return;

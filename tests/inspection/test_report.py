@@ -5,11 +5,13 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from browser import CHROMIUM, Browser
 from estimator_table import CLASSES, IDS, fast
 from scipy.special import erf, expit
 from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.kernel_approximation import Nystroem
 from sklearn.pipeline import make_pipeline
@@ -394,7 +396,8 @@ def test_nothing_that_users_write_becomes_part_of_the_page(tmp_path):
     assert read(path)["view"]["names"] == [evil, "b'\"", "\u2028"]
     # The policy lets no script run but the page's own, and nothing be loaded.
     policy = re.search(r'Content-Security-Policy" content="(.*?)"', text)[1]
-    assert policy.startswith("default-src 'none';")
+    for of in ("default-src", "base-uri", "form-action"):
+        assert f"{of} 'none';" in policy
     assert len(re.findall("sha256-", policy)) == len(re.findall("<script>", text))
 
 
@@ -422,6 +425,44 @@ def test_of_many_features_those_are_shown_that_move(tmp_path):
     assert read(tmp_path / "page.html")["view"]["shown"] == list(range(40, 100))
 
 
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [((12,), "curve"), ((1, 12), "curve"), ((3, 4), "image"), ((2, 3, 2), "table")],
+)
+def test_the_estimator_knows_how_rows_are_shown(shape, kind, tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    model = VAE(2, input_shape=shape, **FAST).fit(x)
+    report(model, tmp_path / "page.html", x)
+    assert read(tmp_path / "page.html")["view"]["kind"] == kind
+
+
+def test_a_shape_after_other_steps_is_not_that_of_the_rows(tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    last = VAE(2, input_shape=(2, 3), **FAST)
+    pipeline = make_pipeline(PCA(6), last).fit(x)
+    report(pipeline, tmp_path / "page.html", x)
+    assert read(tmp_path / "page.html")["view"]["kind"] == "table"
+
+
+def test_the_first_rows_of_a_data_frame_are_so_by_place(tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    frame = pd.DataFrame(x, index=np.arange(len(x)) / 10)
+    report(VAE(2, **FAST).fit(x), tmp_path / "page.html", frame)
+    originals = read(tmp_path / "page.html")["rows"]["originals"]
+    np.testing.assert_array_equal(originals.reshape(16, -1), x[:16])
+
+
+def test_every_active_axis_has_a_bar(tmp_path):
+    x = low_rank(np.random.default_rng(0))
+    model = VAE(10, **FAST).fit(x)
+    order = np.argsort(-model.relevance_)
+    model.active_components_ = order[[0, 9]]  # by some rule of its own
+    report(model, tmp_path / "page.html", x)
+    bars = read(tmp_path / "page.html")["relevance"]["bars"]
+    assert [bar["axis"] for bar in bars] == order[[0, 1, 2, 3, 4, 5, 9]].tolist()
+    assert [bar["is_active"] for bar in bars] == [True, *[False] * 5, True]
+
+
 class TestBadArguments:
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -430,6 +471,7 @@ class TestBadArguments:
             ({"shape": (5, 5)}, "shape must hold integers >= 1 whose product .* 12"),
             ({"kind": "image"}, "shape of an image must be"),
             ({"shape": (2, 3, 2)}, r"3 channels; got \(2, 3, 2\)"),
+            ({"shape": 12}, "shape must hold integers >= 1 .* got 12"),
             ({"feature_names": ["a"]}, "feature_names must hold 12 names"),
             ({"decoder": "server"}, "decoder must be 'auto'"),
             ({"n_rows": 0}, "n_rows == 0, must be >= 1"),
@@ -441,6 +483,35 @@ class TestBadArguments:
         with pytest.raises(ValueError, match=message):
             report(model, tmp_path / "page.html", **arguments)
         assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"X": 5}, "X must be an array-like .* got 5"),
+            ({"feature_names": "twelveletter"}, "feature_names must be a sequence"),
+            ({"feature_names": 5}, "feature_names must be a sequence .* got 5"),
+        ],
+    )
+    def test_types(self, written, tmp_path, arguments, message):
+        _, model, _ = written("relu")
+        with pytest.raises(TypeError, match=message):
+            report(model, tmp_path / "page.html", **arguments)
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("path", "error", "message"),
+        [
+            (None, TypeError, "path must be a str or path-like; got None"),
+            ("page", ValueError, r"path must end in '.html', .* got '.*page'"),
+            ("no/page.html", FileNotFoundError, "path: there is no folder '.*no'"),
+            ("folder.html", IsADirectoryError, r"path: '.*folder.html' is a folder"),
+        ],
+    )
+    def test_paths_before_anything_is_computed(self, tmp_path, path, error, message):
+        (tmp_path / "folder.html").mkdir()
+        where = None if path is None else str(tmp_path / path)
+        with pytest.raises(error, match=message):
+            report(VAE(2), where)  # which is not fitted
 
     def test_estimators(self, tmp_path):
         x = low_rank(np.random.default_rng(0))
@@ -594,6 +665,146 @@ class TestInChromium:
         ]
         assert {"button", "slider", "spinbutton"} <= {role for role, _ in found}
         assert [pair for pair in found if not pair[1]] == []
+        # Its number and its share are two words.
+        sliders = [name for role, name in found if role == "slider"]
+        assert all(re.match(r"axis \d+ \d+\.\d % of", name) for name in sliders)
+
+    def test_a_change_is_said_once(self, written, browser):
+        opened(browser, written("auto")[0])
+        browser.evaluate(
+            "window.said = [];"
+            "new MutationObserver((all) => said.push(...all))"
+            ".observe(byId('explorer'), {childList: true, subtree: true})"
+        )
+        browser.evaluate("byId('axis-0').focus()")
+        browser.press("End")
+        browser.press("Home")
+        live = (
+            "said.map(({target}) => target.closest('output, [role=status]'))"
+            ".filter((found) => found && found.ariaLive !== 'off').length"
+        )
+        assert browser.evaluate(live) == 1
+
+    @pytest.mark.parametrize("height", [390, 700])
+    def test_pictures_buttons_and_sliders_are_in_sight_together(
+        self, browser, tmp_path, height
+    ):
+        x = low_rank(np.random.default_rng(0), 120)
+        model = VAE(2, **FAST).fit(x)
+        path = tmp_path / "page.html"
+        for settings in ({}, {"shape": (60, 2)}, {"shape": (10, 12)}):
+            report(model, path, x, **settings)
+            browser.look(900, height)
+            browser.open(path)
+            browser.evaluate("byId('explorer').scrollIntoView()")
+            for name in ("stage-pictures", "reset", "start", "axis-0"):
+                box = f"byId('{name}').getBoundingClientRect()"
+                assert browser.evaluate(f"{box}.top > -1"), (settings, name)
+                assert browser.evaluate(f"{box}.bottom < innerHeight + 1"), settings
+        assert browser.evaluate("byId('stage-pictures').tabIndex") == -1
+
+    @pytest.mark.parametrize("size", [(390, 844), (667, 375), (844, 390)])
+    @pytest.mark.parametrize("name", ["convolutions", "auto"])
+    def test_phones_show_whole_pictures(self, browser, written, name, size):
+        browser.look(*size)
+        browser.open(written(name)[0])
+        browser.evaluate("startAtRow(1)")
+        browser.frame()
+        stage = "byId('stage-pictures')"
+        assert browser.evaluate(f"{stage}.scrollHeight <= {stage}.clientHeight")
+        bottom = "getBoundingClientRect().bottom"
+        picture = f"{stage}.querySelector('canvas, svg').{bottom}"
+        assert browser.evaluate(f"{picture} <= {stage}.{bottom}")
+
+    def test_long_tables_scroll_by_the_keyboard(self, browser, tmp_path):
+        x = low_rank(np.random.default_rng(0), 120)
+        report(VAE(2, **FAST).fit(x), tmp_path / "page.html", x)
+        opened(browser, tmp_path / "page.html")
+        browser.evaluate("byId('stage-pictures').focus()")
+        browser.press("End")
+        table = "byId('stage-pictures')"
+        assert browser.evaluate(f"document.activeElement === {table}")
+        end = f"{table}.scrollHeight - {table}.clientHeight"
+        # It scrolls a little at a time.
+        moved = f"new Promise((f) => ({table}.onscrollend = () => f(0)))"
+        browser.evaluate(f"{table}.scrollTop < {end} - 1 ? {moved} : 0")
+        assert browser.evaluate(f"Math.abs({table}.scrollTop - ({end})) < 2")
+        assert browser.evaluate(f"{end} > 0")
+
+    def test_the_features_named_at_an_axis_are_shown(self, browser, tmp_path):
+        rng = np.random.default_rng(0)
+        x = rng.uniform(0.1, 1.0, 100) * low_rank(rng, 100)
+        report(VAE(3, **FAST).fit(x), tmp_path / "page.html", x)
+        opened(browser, tmp_path / "page.html")
+        shown = set(texts(browser, ".bars th"))
+        named = re.findall(r"feature \d+", " ".join(texts(browser, ".effect")))
+        assert named
+        assert set(named) <= shown
+
+    def test_long_names_are_whole_in_the_tables(self, browser, tmp_path):
+        x = low_rank(np.random.default_rng(0), 2)
+        names = ["first " + 20 * "long " + "one", "second " + 20 * "long " + "one"]
+        path = tmp_path / "page.html"
+        report(VAE(2, **FAST).fit(x), path, x, feature_names=names)
+        opened(browser, path)
+        whole = "Array.from(document.querySelectorAll('.numbers tbody th')).every"
+        assert texts(browser, "#samples .numbers tbody th") == names
+        assert browser.evaluate(f"{whole}((th) => th.scrollWidth <= th.clientWidth)")
+        assert max(map(len, texts(browser, ".effect"))) < 120
+
+    def test_curves_have_a_scale_and_nothing_stops_at_its_edge(self, browser, written):
+        path, *_ = written("far")
+        opened(browser, path)
+        view = read(path)["view"]
+        words = texts(browser, ".graph span")
+        np.testing.assert_allclose(
+            [float(word) for word in words[:2]], [view["high"], view["low"]], rtol=1e-2
+        )
+        assert words[2:] == ["feature 0", "feature 11"]
+        beyond = "curvePoints([contents.view.high + 1, contents.view.low - 1])"
+        heights = re.findall(r",(-?[\d.]+)", browser.evaluate(beyond))
+        assert float(heights[0]) < 0.0
+        assert float(heights[1]) > browser.evaluate("CURVE.height")
+
+    def test_one_epoch_and_one_feature_can_be_seen(self, browser, tmp_path):
+        x = low_rank(np.random.default_rng(0), 1)
+        model = VAE(1, **{**FAST, "max_iter": 1}).fit(x)
+        report(model, tmp_path / "page.html", x, kind="curve")
+        opened(browser, tmp_path / "page.html")
+        lines = (
+            "Array.from(document.querySelectorAll('.stroke-first')).map((line) => "
+            "line.getBoundingClientRect().width)"
+        )
+        assert min(browser.evaluate(lines)) > 5.0
+        labels = browser.evaluate(
+            "Array.from(document.querySelectorAll('#training svg')).map((svg) => "
+            "svg.getAttribute('aria-label'))"
+        )
+        assert all("over 1 epoch," in label for label in labels)
+
+    def test_the_legend_of_training_names_what_is_there(self, browser, tmp_path):
+        x = low_rank(np.random.default_rng(0))
+        model = VAE(2, **FAST, validation_fraction=0.0).fit(x)
+        assert not any(name.startswith("valid") for name in model.history_)
+        report(model, tmp_path / "page.html", x)
+        opened(browser, tmp_path / "page.html")
+        body = browser.evaluate("document.body.innerText")
+        assert "training" not in body.partition("Training")[2]
+        assert "validation" not in body
+
+    def test_paper_is_white_and_shows_the_bars(self, written, browser):
+        browser.look(700, 900, "dark")
+        browser.open(written("pipeline")[0])
+        browser.send("Emulation.setEmulatedMedia", media="print")
+        look = "getComputedStyle(document.querySelector('{}')).{}"
+        for selector, key, value in [
+            ("body", "backgroundColor", "rgb(255, 255, 255)"),
+            (".bars .bar", "printColorAdjust", "exact"),
+            (".controls", "display", "none"),
+            (".stage-pictures", "position", "static"),
+        ]:
+            assert browser.evaluate(look.format(selector, key)) == value
+        browser.send("Emulation.setEmulatedMedia", media="")
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_text_stands_out(self, scheme, written, browser):

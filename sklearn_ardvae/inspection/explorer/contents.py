@@ -81,7 +81,7 @@ def contents_of(
     found = decoding_of(subject, decoder)
     parts: dict[str, Any] = {}
     if X is not None:
-        some: Any = X[:n_rows]  # type: ignore[index]
+        some: Any = _first(X, n_rows)
         starts = found.starts(subject, subject.encode(some))  # which checks them
         originals = np.asarray(some, dtype=np.float64).reshape(len(some), -1)
         parts["rows"] = {
@@ -113,21 +113,32 @@ def contents_of(
     }
 
 
+def _first(X: Any, n: int) -> Any:
+    """Return the first rows, of data frames by their place."""
+    rows = getattr(X, "iloc", X)
+    if not hasattr(rows, "__getitem__"):
+        raise TypeError(
+            f"X must be an array-like of shape (n_samples, n_features); got {X!r}."
+        )
+    return rows[:n]
+
+
 def _relevance(subject: Subject) -> dict[str, Any]:
-    """Return the relevances of axes, the largest first, and the threshold."""
+    """Return the relevances of active axes and of some others, the largest first."""
     ratio = subject.model.relevance_ratio_
     order = np.argsort(-ratio, kind="stable")
-    n_bars = len(subject.axes) + _MORE_BARS
-    active = set(subject.axes.tolist())
+    is_active = np.isin(order, subject.axes)
+    # By its own rule a method may have active axes behind others.
+    is_shown = is_active | (np.cumsum(~is_active) <= _MORE_BARS)
     return {
         "n_components": len(order),
         "bars": [
             {
                 "axis": int(axis),
                 "share": _number(ratio[axis]),
-                "is_active": int(axis) in active,
+                "is_active": bool(active),
             }
-            for axis in order[:n_bars]
+            for axis, active in zip(order[is_shown], is_active[is_shown], strict=True)
         ],
     }
 

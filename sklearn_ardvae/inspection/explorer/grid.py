@@ -66,10 +66,10 @@ class Grid:
     def error(
         self, decode: Callable[[NDArray], NDArray], mean: NDArray, scale: NDArray
     ) -> float:
-        """Return the share of the variation that interpolation misses, at most.
+        """Return the share of the variation that interpolation misses.
 
-        Between points it misses most halfway. Root mean squares are compared, over
-        all axes.
+        Taken halfway between points, where it misses most. Root mean squares are
+        compared, over all axes.
 
         Parameters
         ----------

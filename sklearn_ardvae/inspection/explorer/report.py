@@ -25,6 +25,7 @@ from .view import View
 __all__ = ["report"]
 
 _PAGE = files(__package__) / "page"
+_SUFFIXES = (".html", ".htm")
 # In this order: each uses what stands before it.
 _SCRIPTS = ("data.js", "decoder.js", "pictures.js", "charts.js", "explorer.js")
 
@@ -57,13 +58,15 @@ def report(
         whose other steps have ``inverse_transform``: the page is then in the units of
         the pipeline's input.
     path : path-like
-        The file. One that is there already stays as it is until the new one is whole.
+        The file, which ends in ``.html``, in a folder that exists. A file that is there
+        already stays as it is until the new one is whole.
     X : array-like of shape (n_samples, n_features), default=None
         Rows, of which the first `n_rows` are shown beside their reconstructions; None
         for a page without, since estimators do not keep training data.
     kind : {"auto", "image", "curve", "table"}, default="auto"
         How rows are shown. ``"auto"``: as images if `shape` has two or three numbers,
-        as curves if it has one, as a table if there is none.
+        as curves if it has one, or one channel and a length, as a table if there is
+        none.
     shape : sequence of int, default=None
         Of one row; None for the estimator's ``input_shape``. Images are (height,
         width), or have 1 or 3 channels before or after these.
@@ -112,6 +115,7 @@ def report(
         raise ValueError(
             f"decoder must be 'auto', 'network' or 'grid'; got {decoder!r}."
         )
+    target = _file_of(path)
     subject = Subject.of(estimator)
     view = View.of(subject, kind, shape, feature_names)
     contents = contents_of(
@@ -125,13 +129,32 @@ def report(
     )
     name = type(subject.model).__name__
     page = _page(
-        name if title is None else title,
+        name if title is None else str(title),
         facts_of(subject),
         subject.model.summary()._repr_html_(),
         contents,
     )
-    with whole_file(Path(path)) as partial:
+    with whole_file(target) as partial:
         partial.write_text(page, encoding="utf-8")
+
+
+def _file_of(path: Any) -> Path:
+    """Return where the page goes: a bad place is found before anything is computed."""
+    if not isinstance(path, (str, PathLike)):
+        raise TypeError(f"path must be a str or path-like; got {path!r}.")
+    target = Path(path)
+    if target.suffix.lower() not in _SUFFIXES:
+        raise ValueError(
+            "path must end in '.html', or browsers show the page as plain text; "
+            f"got {str(path)!r}."
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"path: there is no folder {str(target.parent)!r}; make it first."
+        )
+    if target.is_dir():
+        raise IsADirectoryError(f"path: {str(target)!r} is a folder, not a file.")
+    return target
 
 
 def _page(
@@ -156,7 +179,10 @@ def _policy(scripts: list[str]) -> str:
     """Return what lets the page's own scripts run, and nothing else, nor load any."""
     hashes = (hashlib.sha256(script.encode()).digest() for script in scripts)
     allowed = " ".join(f"'sha256-{base64.b64encode(h).decode()}'" for h in hashes)
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}"
+    return (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; "
+        f"style-src 'unsafe-inline'; script-src {allowed}"
+    )
 
 
 def _json(contents: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -58,15 +58,25 @@ class View:
             If that does not fit the rows.
         """
         n_features = subject.n_features
-        given = subject.model.input_shape if shape is None else shape
-        found = _checked_shape(given, n_features)
+        if shape is None:
+            found = _known_shape(subject.model.input_shape, n_features)
+        else:
+            found = _checked_shape(shape, n_features)
         if kind == "auto":
-            kind = {0: "table", 1: "curve"}.get(len(found), "image")
+            kind = _kind_of(found)
+            if kind == "image" and shape is None and not _is_image(found):
+                kind = "table"  # a network may take what is no picture
         if kind not in KINDS:
             raise ValueError(f"kind must be 'auto' or one of {KINDS}; got {kind!r}.")
-        if kind == "image":
-            _image_axes(found)  # which raises if it is none
+        if kind == "image" and not _is_image(found):
+            raise ValueError(
+                "shape of an image must be (height, width), or (channels, height, "
+                f"width) with 1 or 3 channels; got {found}. Set shape, or kind='curve' "
+                "or kind='table'."
+            )
         names = subject.names() if feature_names is None else feature_names
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise TypeError(f"feature_names must be a sequence of str; got {names!r}.")
         names = [str(name) for name in names]
         if len(names) != n_features:
             raise ValueError(
@@ -92,7 +102,8 @@ class View:
             return {"kind": "image", **_as_ends(ends), **self._strides()}
         both = np.concatenate((decoded, known))
         if self.kind == "curve":
-            return {"kind": "curve", **_as_ends(_range(both))}
+            ends = [self.feature_names[0], self.feature_names[-1]]
+            return {"kind": "curve", "ends": ends, **_as_ends(_range(both))}
         moved, size = np.ptp(decoded, 0), np.ptp(both, 0)
         if self.has_units:
             moved = np.divide(moved, size, out=np.zeros_like(moved), where=size > 0.0)
@@ -127,10 +138,23 @@ def _as_ends(ends: Any) -> dict[str, float]:
     return {"low": float(ends[0]), "high": float(ends[1])}
 
 
-def _checked_shape(shape: Any, n_features: int) -> tuple[int, ...]:
-    if shape is None:
+def _kind_of(shape: tuple[int, ...]) -> str:
+    """Return how rows of a shape are shown, unless the user says."""
+    if not shape:
+        return "table"
+    is_line = len(shape) == 1 or (len(shape) == 2 and shape[0] == 1)
+    return "curve" if is_line else "image"
+
+
+def _known_shape(shape: Any, n_features: int) -> tuple[int, ...]:
+    """Return an estimator's shape, unless a step before it changes what a row is."""
+    if shape is None or math.prod(shape) != n_features:
         return ()
-    sizes = tuple(shape)
+    return tuple(int(n) for n in shape)
+
+
+def _checked_shape(shape: Any, n_features: int) -> tuple[int, ...]:
+    sizes = tuple(shape) if isinstance(shape, Iterable) else ()
     if not all(isinstance(n, Integral) and int(n) > 0 for n in sizes) or (
         math.prod(sizes) != n_features
     ):
@@ -141,15 +165,13 @@ def _checked_shape(shape: Any, n_features: int) -> tuple[int, ...]:
     return tuple(int(n) for n in sizes)
 
 
+def _is_image(shape: tuple[int, ...]) -> bool:
+    has_channels = len(shape) == 3 and (shape[0] in _COLOURS or shape[2] in _COLOURS)
+    return len(shape) == 2 or has_channels
+
+
 def _image_axes(shape: tuple[int, ...]) -> tuple[int | None, int, int]:
     """Return which axes of an image are channels, height and width."""
     if len(shape) == 2:
         return None, 0, 1
-    if len(shape) == 3 and shape[0] in _COLOURS:
-        return 0, 1, 2
-    if len(shape) == 3 and shape[2] in _COLOURS:
-        return 2, 0, 1
-    raise ValueError(
-        "shape of an image must be (height, width), or (channels, height, width) with "
-        f"1 or 3 channels; got {shape}. Set shape, or kind='curve' or kind='table'."
-    )
+    return (0, 1, 2) if shape[0] in _COLOURS else (2, 0, 1)

@@ -25,6 +25,9 @@ function relevanceChart({ bars, n_components }) {
 
 const PANEL = { width: 260, height: 150, left: 46, bottom: 20, top: 6 };
 
+// A line of one point would be nothing to see.
+const DASH = 12;
+
 function trainingPanel({ title, lines }) {
   const { width, height, left, bottom, top } = PANEL;
   const values = lines.flatMap((line) => line.values).filter((value) => value !== null);
@@ -32,19 +35,21 @@ function trainingPanel({ title, lines }) {
   // What falls by orders of magnitude is read on a logarithmic scale.
   const isLog = low > 0 && high / low > 30;
   const scaled = isLog ? Math.log : (value) => value;
-  const last = Math.max(...lines.flatMap((line) => line.epochs), 2);
-  const x = (epoch) => left + ((width - left) * (epoch - 1)) / (last - 1);
+  const last = Math.max(...lines.flatMap((line) => line.epochs));
+  const x = (epoch) => left + ((width - left) * (epoch - 1)) / Math.max(last - 1, 1);
   const y = (value) =>
     height - bottom - (height - bottom - top) * shareOf(scaled(value), scaled(low), scaled(high));
   const svg = svgElement("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
   const frame = `${left},${top} ${left},${height - bottom} ${width},${height - bottom}`;
   svg.append(svgElement("polyline", { class: "stroke-line", points: frame }));
   for (const { name, epochs, values: known } of lines) {
-    const points = epochs.flatMap((epoch, i) =>
-      known[i] === null ? [] : [`${x(epoch).toFixed(1)},${y(known[i]).toFixed(1)}`],
+    const places = epochs.flatMap((epoch, i) =>
+      known[i] === null ? [] : [[x(epoch), y(known[i])]],
     );
+    if (places.length === 1) places.push([places[0][0] + DASH, places[0][1]]);
+    const points = places.map((place) => place.map((v) => v.toFixed(1)).join(",")).join(" ");
     const style = name === "validation" ? "stroke-second" : "stroke-first";
-    svg.append(svgElement("polyline", { class: style, points: points.join(" ") }));
+    svg.append(svgElement("polyline", { class: style, points }));
   }
   const end = { x: left - 5, "text-anchor": "end" };
   for (const value of new Set([low, high])) {
@@ -52,12 +57,15 @@ function trainingPanel({ title, lines }) {
     svg.append(svgElement("text", { ...end, y: at }, readable(value)));
   }
   svg.append(svgElement("text", { x: left, y: height - 5 }, "epoch 1"));
-  svg.append(svgElement("text", { x: width, y: height - 5, "text-anchor": "end" }, `${last}`));
+  if (last > 1) {
+    svg.append(svgElement("text", { x: width, y: height - 5, "text-anchor": "end" }, `${last}`));
+  }
   const ends = lines.map(({ name, values: known }) => {
     const [first, final] = [known[0], known.at(-1)].map((v) => (v === null ? "?" : readable(v)));
     return `${lines.length > 1 ? `${name}: ` : ""}from ${first} to ${final}`;
   });
-  svg.setAttribute("aria-label", `${title} over ${last} epochs, ${ends.join("; ")}.`);
+  const over = last > 1 ? `${last} epochs` : "1 epoch";
+  svg.setAttribute("aria-label", `${title} over ${over}, ${ends.join("; ")}.`);
   const scale = isLog ? " (logarithmic)" : "";
   return element("div", {}, element("h3", {}, title + scale), svg);
 }
@@ -74,4 +82,6 @@ training.append(
     .filter((panel) => panel.lines.some((line) => line.values.some((v) => v !== null)))
     .map(trainingPanel),
 );
-training.before(legend("training", "validation"));
+if (contents.history.some(({ lines }) => lines.some(({ name }) => name === "validation"))) {
+  training.before(legend("training", "validation"));
+}

@@ -6,7 +6,8 @@ const ARRAYS = { f4: Float32Array, f8: Float64Array, u2: Uint16Array };
 
 function unpacked(packed) {
   const text = atob(packed.data);
-  const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   return new ARRAYS[packed.type](bytes.buffer);
 }
 
@@ -45,6 +46,16 @@ function svgElement(name, attributes = {}, text = "") {
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.textContent = text;
   return made;
+}
+
+const NAME_LENGTH = 40;
+
+// Returns a name that fits into a sentence: of long ones the ends, which tell them apart.
+function shortened(name) {
+  const letters = Array.from(name);
+  if (letters.length <= NAME_LENGTH) return name;
+  const half = NAME_LENGTH / 2 - 1;
+  return `${letters.slice(0, half).join("")}\u2026${letters.slice(-half).join("")}`;
 }
 
 // Returns a number in few digits, as people read it.

@@ -18,10 +18,10 @@ const state = { codes: Float64Array.from(meanCodes), start: mean, original: null
 const stage = pictureOf("Decoded from the sliders", mean.row);
 const isSplit = contents.view.kind === "image" && Boolean(rows);
 const originalPicture = isSplit ? pictureOf("Original row", mean.row) : null;
-const originalFigure = isSplit ? captioned(originalPicture, "original") : null;
+const originalFigure = isSplit ? captioned(originalPicture.element, "original") : null;
 
 function captioned(picture, words) {
-  return element("figure", {}, picture.element, element("figcaption", {}, words));
+  return element("figure", {}, picture, element("figcaption", {}, words));
 }
 
 let isWaiting = false;
@@ -39,8 +39,9 @@ function redraw() {
   });
 }
 
+// Screen readers say a status again whenever it is written.
 function say(words) {
-  byId("status").textContent = words;
+  if (byId("status").textContent !== words) byId("status").textContent = words;
 }
 
 function goTo(start, original, where) {
@@ -84,13 +85,13 @@ function endsOf(place) {
 
 const NAMED_FEATURES = 4;
 
-// The features that an axis moves furthest, each by its own range.
+// The features that an axis moves furthest, each by its own range, of those shown.
 function effectOf(place) {
-  const { names, low, high } = contents.view;
+  const { names, low, high, shown } = contents.view;
   const row = along(place, 1);
-  const moves = Array.from(row, (value, i) => {
+  const moves = shown.map((i) => {
     const range = high[i] - low[i];
-    return { name: names[i], move: range > 0 ? (value - mean.row[i]) / range : 0 };
+    return { name: shortened(names[i]), move: range > 0 ? (row[i] - mean.row[i]) / range : 0 };
   });
   moves.sort((one, other) => Math.abs(other.move) - Math.abs(one.move));
   const named = moves.slice(0, NAMED_FEATURES).filter(({ move }) => move !== 0);
@@ -104,8 +105,9 @@ function effectOf(place) {
 function sliderOf(axis, place) {
   const id = `axis-${place}`;
   const share = element("small", {}, `${percent(axis.share)} of the relevance`);
-  const label = element("label", { for: id }, `axis ${axis.index}`, share);
-  const output = element("output", { for: id });
+  const label = element("label", { for: id }, `axis ${axis.index} `, share);
+  // The slider says its value itself; without "off" all of them would be read at a reset.
+  const output = element("output", { for: id, "aria-live": "off" });
   const [low, high] = [-contents.reach, contents.reach];
   const input = element("input", { id, type: "range", min: low, max: high, step: 0.05 });
   function show() {
@@ -192,8 +194,7 @@ function setUpExplorer() {
   byId("explorer").classList.add(contents.view.kind);
   byId("explorer").hidden = axes.length === 0;
   byId("explore-none").hidden = axes.length > 0;
-  byId("stage-pictures").append(captioned(stage, stageCaption()));
-  if (isSplit) byId("stage-pictures").append(originalFigure);
+  setUpStage();
   byId("sliders").append(...sliders.slice(0, SHOWN_AXES).map((slider) => slider.element));
   const others = sliders.slice(SHOWN_AXES);
   byId("more-axes").hidden = others.length === 0;
@@ -205,13 +206,34 @@ function setUpExplorer() {
   startAtMean();
 }
 
-function stageCaption() {
-  if (contents.view.kind === "image") return "decoded";
-  if (contents.view.kind === "curve") {
-    return rows ? "solid: decoded; dashed: original, at a row" : "decoded";
+function setUpStage() {
+  const { kind } = contents.view;
+  const { width, height } = kind === "image" ? contents.view : CURVE;
+  document.documentElement.style.setProperty("--ratio", width / height);
+  const pictures = byId("stage-pictures");
+  byId("stage-legend").textContent = stageLegend();
+  if (kind === "image") {
+    pictures.append(captioned(stage.element, "decoded"));
+    if (isSplit) pictures.append(originalFigure);
+    return;
   }
+  pictures.append(kind === "curve" ? graphOf(stage) : stage.element);
+  if (kind === "curve") return;
+  // It scrolls, so that sliders and features are in sight together.
+  const region = { tabindex: 0, role: "region", "aria-label": "Decoded features" };
+  for (const [key, value] of Object.entries(region)) pictures.setAttribute(key, value);
+}
+
+function stageLegend() {
+  const { kind, channels, low, high, shown } = contents.view;
+  if (kind === "image") {
+    const [least, most] = [low, high].map(readable);
+    if (channels === 3) return `Each colour goes from ${least} to ${most}.`;
+    return `Black is ${least} or less, white ${most} or more.`;
+  }
+  if (kind === "curve") return rows ? "Solid: decoded. Dashed: the original, at a row." : "";
   const original = rows ? " Orange mark: the original, at a row." : "";
-  const rest = contents.n_features - contents.view.shown.length;
+  const rest = contents.n_features - shown.length;
   const more = rest > 0 ? ` ${rest} more features, which move less, are not shown.` : "";
   return `Bars go from what the mean code gives (upright line) to what is decoded, each feature in a range of its own.${original}${more}`;
 }
@@ -226,7 +248,8 @@ function howItDecodes() {
   return (
     `The decoder does not run in this page: ${decoder.reason}. Rows were decoded beforehand, ` +
     `at ${decoder.n_points} points of each axis with all others at their mean, and in between ` +
-    `the page interpolates, which misses up to ${missed} % of the variation along an axis. So ` +
+    `the page interpolates, which misses ${missed} % of the variation along the axes, in the ` +
+    "root mean square halfway between points. So " +
     "sliders move one axis at a time: moving one puts the others at their mean. The buttons " +
     `lead to codes that were decoded exactly. ${others}`
   );
@@ -258,8 +281,8 @@ function numbersTable(label, found, n, heading, originals) {
   for (let i = 0; i < n; i++) head.append(element("th", { scope: "col" }, `${heading} ${i}`));
   const body = element("tbody");
   for (const feature of contents.view.shown) {
-    const name = contents.view.names[feature];
-    const line = element("tr", {}, element("th", { scope: "row", title: name }, name));
+    const name = element("div", {}, contents.view.names[feature]);
+    const line = element("tr", {}, element("th", { scope: "row" }, name));
     for (let i = 0; i < n; i++) {
       const cell = element("td", {}, readable(rowOf(found, i)[feature]));
       if (originals) cell.append(element("small", {}, readable(rowOf(originals, i)[feature])));

@@ -30,14 +30,20 @@ function imagePicture(label) {
 
 const CURVE = { width: 320, height: 180, margin: 6 };
 
+// What goes beyond the range leaves the picture: at its edge it would look like data.
 function curvePoints(row) {
   const { low, high } = contents.view;
   const { width, height, margin } = CURVE;
-  const step = (width - 2 * margin) / Math.max(1, row.length - 1);
-  return Array.from(row, (value, i) => {
-    const y = height - margin - (height - 2 * margin) * shareOf(value, low, high);
-    return `${(margin + i * step).toFixed(1)},${y.toFixed(1)}`;
-  }).join(" ");
+  const values = row.length > 1 ? Array.from(row) : [row[0], row[0]];
+  const step = (width - 2 * margin) / (values.length - 1);
+  // A range of one value is in the middle.
+  const [bottom, range] = high > low ? [low, high - low] : [low - 0.5, 1];
+  return values
+    .map((value, i) => {
+      const y = height - margin - ((height - 2 * margin) * (value - bottom)) / range;
+      return `${(margin + i * step).toFixed(1)},${y.toFixed(1)}`;
+    })
+    .join(" ");
 }
 
 function curvePicture(label) {
@@ -54,6 +60,15 @@ function curvePicture(label) {
   return { element: svg, draw };
 }
 
+// A curve with the values at its lower and upper end, and the features at its sides.
+function graphOf(curve) {
+  const { low, high, ends } = contents.view;
+  const [values, features] = [[high, low].map(readable), ends.map(shortened)].map((words) =>
+    element("div", {}, ...words.map((word) => element("span", {}, word))),
+  );
+  return element("div", { class: "graph" }, values, curve.element, features);
+}
+
 // A bar for each feature from what the mean code gives to what is decoded, each in a
 // range of its own; the values beside them are in the units of the data.
 function tablePicture(label, mean) {
@@ -67,7 +82,8 @@ function tablePicture(label, mean) {
     const value = element("td", { class: "value" });
     const track = element("div", { class: "track", "aria-hidden": "true" });
     track.append(bar, tick, original);
-    const head = element("th", { scope: "row" }, names[feature]);
+    const name = element("span", { title: names[feature] }, names[feature]);
+    const head = element("th", { scope: "row" }, name);
     const cell = element("td", { class: "track-cell" }, track);
     body.append(element("tr", {}, head, cell, value));
     return { feature, place, middle, bar, original, value };

@@ -264,7 +264,8 @@ class Recorder(BaseEstimator):
 
 @pytest.mark.parametrize("output", ["active", "all"])
 def test_the_posteriors_noise_reaches_the_density(low_rank, output):
-    model = fast(VAE, n_components=4, max_iter=5, output_components=output)
+    settings = {"n_components": 4, "max_iter": 5, "batch_size": 16}
+    model = fast(VAE, **settings, output_components=output)
     model.fit(low_rank).sample(3, density=Recorder(), X=low_rank)
     with torch.no_grad():
         q = model._module.posterior(torch.from_numpy(low_rank))

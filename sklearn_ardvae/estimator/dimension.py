@@ -123,8 +123,8 @@ class DimensionMixin(FittedAutoencoderMixin):
         >>> X = np.column_stack([np.cos(angle), np.sin(angle)])
         >>> X = X @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(300, 10))
         >>> model = ARDVAE(random_state=0).fit(X)
-        >>> model.n_active_components_, round(model.intrinsic_dimension_, 1)
-        (2, 1.0)
+        >>> model.n_active_components_, round(model.intrinsic_dimension_)
+        (2, 1)
         """
         x, n_axes = self._rows(X), self.n_active_components_
         if not n_axes:

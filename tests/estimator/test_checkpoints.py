@@ -160,7 +160,7 @@ def test_callbacks_and_schedulers_of_skorch_go_on(low_rank, tmp_path):
     def model(**more):
         scheduler = LRScheduler(torch.optim.lr_scheduler.ExponentialLR, gamma=0.7)
         stop = EarlyStopping("valid_loss", patience=3, threshold=0.05)
-        settings = {"callbacks": [scheduler, stop], "max_iter": 40}
+        settings = {"callbacks": [scheduler, stop], "max_iter": 40, "batch_size": 16}
         settings |= {"lr_patience": None, "early_stopping": False}
         return fast(Autoencoder, **settings, **more)
 

@@ -378,7 +378,7 @@ class TestWhatIsKept:
         assert "intrinsic" not in str(model.summary())
 
     def test_a_model_of_before_says_that_it_has_no_codes(self, low_rank):
-        model = fast(Autoencoder).fit(low_rank)
+        model = fast(Autoencoder, batch_size=16).fit(low_rank)
         del model._training_codes, model._dimension_of_rows, model._local_dimensions
         assert not hasattr(model, "intrinsic_dimension_")
         with pytest.raises(AttributeError, match="fit it anew"):
@@ -386,7 +386,7 @@ class TestWhatIsKept:
         assert "intrinsic" not in str(model.summary())
 
     def test_a_model_of_before_asks_its_reconstructions(self, low_rank):
-        model = fast(Autoencoder).fit(low_rank)
+        model = fast(Autoencoder, batch_size=16).fit(low_rank)
         del model._dimension_of_rows, model._local_dimensions
         assert 0.0 < model.intrinsic_dimension_ <= model.n_active_components_
         assert model.local_dimension(low_rank).max() <= model.n_active_components_
@@ -397,7 +397,7 @@ class TestWhatIsKept:
         ids=["number", "list", "width", "type", "shape"],
     )
     def test_codes_that_do_not_fit_are_not_saved(self, low_rank, codes, tmp_path):
-        model = fast(Autoencoder).fit(low_rank)
+        model = fast(Autoencoder, batch_size=16).fit(low_rank)
         model.active_components_ = model.active_components_[:1]
         model.n_active_components_ = 1
         model._training_codes = codes

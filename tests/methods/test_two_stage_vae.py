@@ -125,8 +125,9 @@ def test_an_interrupted_second_stage_keeps_both(low_rank, monkeypatch):
         return loss(self, x, noise)
 
     monkeypatch.setattr(SecondStageModule, "loss", interrupted)
+    model = fast(TwoStageVAE, second_stage_max_iter=9, batch_size=16)
     with pytest.warns(UserWarning, match="interrupted by user"):
-        model = fast(TwoStageVAE, second_stage_max_iter=9).fit(low_rank)
+        model.fit(low_rank)
     assert model.n_iter_ == 2
     assert 1 <= len(model.second_stage_history_["train_loss"]) < 9
     assert np.isfinite(model.sample(5, 0)).all()
